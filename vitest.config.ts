@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+// Tests start real servers, so files run in separate processes, at most two at a time: the machines we test on have two cores.
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})

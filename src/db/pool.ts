@@ -1,0 +1,49 @@
+import pg from 'pg'
+
+export interface PoolOptions {
+  readonly databaseUrl: string
+  /** Connections at most. */
+  readonly max: number
+  readonly applicationName: string
+  readonly onError: (error: Error) => void
+}
+
+/** A lock that is not had in this time harms only who waits for it. */
+const lockTimeoutMs = 5_000
+const statementTimeoutMs = 30_000
+const idleInTransactionTimeoutMs = 30_000
+/** Without it a query on a connection that died silently would wait for ever. */
+const queryTimeoutMs = 40_000
+
+const int8Oid = 20
+
+/** `int8` is read as number: sequences and counters stay below 2^53. */
+export const typeParsers = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === int8Oid && format !== 'binary'
+      ? Number
+      : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+}
+
+/** What every connection of ours sets, pooled or dedicated. */
+export function clientConfig(options: Pick<PoolOptions, 'databaseUrl' | 'applicationName'>): pg.ClientConfig {
+  return {
+    connectionString: options.databaseUrl,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: 5_000,
+    lock_timeout: lockTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
+    query_timeout: queryTimeoutMs,
+    keepAlive: true,
+    types: typeParsers,
+  }
+}
+
+/** The pool that everything but the recorder's lanes shares. */
+export function createPool(options: PoolOptions): pg.Pool {
+  const pool = new pg.Pool({ ...clientConfig(options), max: options.max, idleTimeoutMillis: 60_000 })
+  // An idle connection that breaks is replaced at its next use; without a listener the event would end the process.
+  pool.on('error', options.onError)
+  return pool
+}

@@ -1,0 +1,83 @@
+import { Migrator } from '@mikro-orm/migrations'
+import { type EntitySchema, type MigrationObject, MikroORM } from '@mikro-orm/postgresql'
+import { PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { First } from './migrations/0001-first.ts'
+import { clientConfig } from './pool.ts'
+import type { Sql } from './sql.ts'
+
+export type Orm = MikroORM
+
+/** Append-only; the names are what the table of migrations holds. */
+const migrationsList: MigrationObject[] = [{ name: '0001-first', class: First }]
+
+const migrationsTable = 'hookline_migrations'
+
+/** Tables that are reached by SQL alone; the migrations are their only definition. */
+const tablesWithoutEntity = [
+  migrationsTable,
+  'master_keys',
+  'configuration_epoch',
+  'source_heads',
+  'fan_out_marks',
+  'messages',
+  'claims',
+  'deliveries',
+  'attempts',
+  'endpoint_states',
+]
+
+/** Entities over the given pool, so that they and plain SQL share its connections. The pool stays its maker's to end. */
+export async function createOrm(options: { pool: pg.Pool; entities: EntitySchema[] }): Promise<Orm> {
+  return await MikroORM.init({
+    dbName: 'hookline',
+    driverOptions: new PostgresDialect({ pool: keptOpen(options.pool) }),
+    entities: options.entities,
+    logger: () => undefined,
+    discovery: { warnWhenNoEntities: false },
+    extensions: [Migrator],
+    migrations: {
+      migrationsList,
+      tableName: migrationsTable,
+      snapshot: false,
+      transactional: true,
+      disableForeignKeys: false,
+    },
+    schemaGenerator: { ignoreSchema: ['pgboss'], skipTables: tablesWithoutEntity },
+  })
+}
+
+/** Brings the database up to our migrations. Two processes that start together take turns. */
+export async function migrate(orm: Orm, databaseUrl: string): Promise<void> {
+  const turn = new pg.Client({
+    ...clientConfig({ databaseUrl, applicationName: 'hookline migrate' }),
+    lock_timeout: 0,
+    statement_timeout: 0,
+  })
+  await turn.connect()
+  try {
+    await turn.query(`select pg_advisory_lock(hashtextextended('hookline migrate', 0))`)
+    await orm.migrator.up()
+  } finally {
+    await turn.end()
+  }
+}
+
+/** Whether the database holds at least our migrations; more of them, from a later version, are no hindrance. */
+export async function isUpToDate(sql: Sql): Promise<boolean> {
+  const [exists] = await sql.query<{ exists: boolean }>(`select to_regclass($1::text) is not null as exists`, [
+    migrationsTable,
+  ])
+  if (!exists?.exists) return false
+  const rows = await sql.query<{ name: string }>(`select name from ${migrationsTable} limit 10000`)
+  const present = new Set(rows.map((row) => row.name))
+  return migrationsList.every((migration) => present.has(migration.name))
+}
+
+// Kysely ends the pool that it is given when the ORM closes; ours outlives the ORM.
+function keptOpen(pool: pg.Pool): Pick<pg.Pool, 'connect' | 'end' | 'options'> {
+  return { connect: () => pool.connect(), end: async () => undefined, options: pool.options } as Pick<
+    pg.Pool,
+    'connect' | 'end' | 'options'
+  >
+}

@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { inject } from 'vitest'
+import { createOrm, migrate } from '../../src/db/orm.ts'
+import { createPool } from '../../src/db/pool.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The server that the test run started or was given; its database `postgres`. */
+    databaseServerUrl: string
+    /** The migrated database that tests are cloned from. */
+    templateName: string
+  }
+}
+
+export interface TestDatabase {
+  readonly databaseUrl: string
+  drop(): Promise<void>
+}
+
+/** A fresh, migrated database of this test's own, cloned from the run's template. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const serverUrl = inject('databaseServerUrl')
+  const name = `test_${randomBytes(6).toString('hex')}`
+  await admin(serverUrl, `create database ${name} template ${inject('templateName')}`)
+  return {
+    databaseUrl: databaseUrlOf(serverUrl, name),
+    drop: () => admin(serverUrl, `drop database if exists ${name} with (force)`),
+  }
+}
+
+/** Makes the template that the run's databases are cloned from, under a name of this run's own. */
+export async function createTemplate(serverUrl: string): Promise<string> {
+  const templateName = `template_${randomBytes(6).toString('hex')}`
+  await admin(serverUrl, `create database ${templateName}`)
+  const databaseUrl = databaseUrlOf(serverUrl, templateName)
+  const pool = createPool({ databaseUrl, max: 2, applicationName: 'template', onError: () => undefined })
+  const orm = await createOrm({ pool, entities: [] })
+  await migrate(orm, databaseUrl)
+  await orm.close()
+  await pool.end()
+  return templateName
+}
+
+export async function dropTemplate(serverUrl: string, templateName: string): Promise<void> {
+  await admin(serverUrl, `drop database if exists ${templateName} with (force)`)
+}
+
+function databaseUrlOf(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl.replace('@/', '@localhost/'))
+  url.pathname = `/${name}`
+  return url.href
+}
+
+async function admin(serverUrl: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: serverUrl })
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}

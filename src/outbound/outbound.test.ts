@@ -1,8 +1,6 @@
 import type { LookupAddress } from 'node:dns'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import http from 'node:http'
-import https from 'node:https'
 import net, { type AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -378,40 +376,5 @@ describe('addresses that must not be reached', () => {
     expect(await outbound.request(post(`http://receiver.test:${port}/`))).toMatchObject({ failure: null })
     expect(await outbound.request(post(`http://receiver.test:${port}/`))).toMatchObject({ failure: 'ADDRESS_REFUSED' })
     expect(connections()).toBe(1)
-  })
-})
-
-describe('TLS', () => {
-  const certificate = (name: string) =>
-    readFileSync(new URL(`../../test/support/certificates/${name}`, import.meta.url), 'utf8')
-  const authority = certificate('authority.pem')
-
-  async function tlsOutcome(name: string, ca: string[] = [authority]) {
-    const server = https.createServer({ cert: certificate(`${name}.pem`), key: certificate(`${name}.key`) })
-    server.on('request', (_request, response) => response.end('ok')).on('tlsClientError', () => {})
-    const { port } = await listen(server)
-    const outbound = outboundWith({ ca, resolve: resolvingTo('127.0.0.1') })
-    return outbound.request(post(`https://receiver.test:${port}/`))
-  }
-
-  test.each([
-    ['good', null],
-    ['self-signed', 'TLS_UNTRUSTED'],
-    ['wrong-host', 'TLS_WRONG_HOST'],
-    ['expired', 'TLS_EXPIRED'],
-  ])('a %s certificate gives the failure %s', async (name, failure) => {
-    const outcome = await tlsOutcome(name)
-    expect(outcome.failure, outcome.failureDetail ?? '').toBe(failure)
-    expect(outcome.response?.status ?? null).toBe(failure === null ? 200 : null)
-  })
-
-  test('an authority that the operator has not named is not trusted', async () => {
-    expect(await tlsOutcome('good', [])).toMatchObject({ failure: 'TLS_UNTRUSTED', response: null })
-  })
-
-  test('https to a port that speaks plain HTTP is TLS', async () => {
-    const url = await receiver((_request, response) => response.end())
-    const outcome = await outboundWith().request(post(url.replace('http:', 'https:')))
-    expect(outcome).toMatchObject({ failure: 'TLS', response: null })
   })
 })

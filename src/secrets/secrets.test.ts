@@ -52,10 +52,6 @@ test('no single changed character of a sealed secret goes unnoticed', () => {
   for (const [position, character] of [...sealed].entries()) {
     const other = character === 'b' ? 'a' : 'b'
     const changed = sealed.slice(0, position) + other + sealed.slice(position + 1)
-    // The unused low bits of a base64url tail decode to the same bytes: then the very same value may open.
-    if (Buffer.from(changed.slice(-22), 'base64url').equals(Buffer.from(sealed.slice(-22), 'base64url'))) {
-      if (position > sealed.length - 22) continue
-    }
     expect(
       codeOf(() => sealer.open(changed, CONTEXT)),
       `position ${position}`,

@@ -1,0 +1,31 @@
+import { keptSourceIds } from '../auth/source-limit.ts'
+import type { Reach } from '../auth/viewer.ts'
+import { changeConfiguration } from '../db/configuration-epoch.ts'
+import { done, invalid, type Outcome } from '../kernel/outcome.ts'
+import type { Endpoint } from './endpoint.entity.ts'
+import { type EndpointDeps, endpointNotFound, findOwnEndpoint } from './endpoint-configuration.ts'
+import { checkEndpointInput, type EndpointInput } from './endpoint-input.ts'
+
+/** A field that is undefined stays as it is. */
+export interface UpdateEndpointInput extends Omit<EndpointInput, 'secret'> {
+  readonly id: string
+}
+
+/** Changes an endpoint. Attempts that are under way end as they began; later ones go by the new values. */
+export async function updateEndpoint(
+  deps: EndpointDeps,
+  reach: Reach,
+  input: UpdateEndpointInput,
+): Promise<Outcome<Endpoint>> {
+  return await changeConfiguration(deps, reach.projectId, async (unit) => {
+    const endpoint = await findOwnEndpoint(unit, reach, input.id)
+    if (endpoint === null) return endpointNotFound(input.id)
+    const { issues, url } = await checkEndpointInput({ sql: unit.sql, reach, guard: deps.guard }, input)
+    const failure = invalid(issues)
+    if (failure !== null) return failure
+    endpoint.url = url ?? endpoint.url
+    if (input.description !== undefined) endpoint.description = input.description
+    if (input.sourceIds !== undefined) endpoint.sourceIds = keptSourceIds(input.sourceIds)
+    return done(endpoint)
+  })
+}

@@ -1,0 +1,30 @@
+import { bumpEpoch, type ConfigurationDeps } from '../db/configuration-epoch.ts'
+import { inTransaction } from '../db/transaction.ts'
+import { newId } from '../kernel/ids.ts'
+import { done, invalid, type Outcome } from '../kernel/outcome.ts'
+import { checkName } from './input-checks.ts'
+import { orNameTaken } from './name-taken.ts'
+import { type Project, ProjectEntity } from './project.entity.ts'
+
+/** Creates a tenant. Only the operator can: no API key reaches beyond its project. */
+export async function createProject(
+  deps: ConfigurationDeps,
+  input: { readonly name: string },
+): Promise<Outcome<Project>> {
+  const failure = invalid(checkName(input.name, ['input', 'name']))
+  if (failure !== null) return failure
+  return await orNameTaken({ name: input.name, constraint: 'projects_name_unique' }, async () => {
+    const project = await insertProject(deps, input.name)
+    deps.epochs.changed()
+    return done(project)
+  })
+}
+
+async function insertProject(deps: ConfigurationDeps, name: string): Promise<Project> {
+  return await inTransaction(deps.orm, async ({ em, sql }) => {
+    const project = em.create(ProjectEntity, { id: newId('prj'), name, createdAt: new Date() })
+    await em.persist(project).flush()
+    await bumpEpoch(sql)
+    return project
+  })
+}

@@ -1,0 +1,44 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { SourceId } from '../kernel/ids.ts'
+import type { Sealer } from '../secrets/index.ts'
+import type { Source } from './source.entity.ts'
+
+/*
+ * The secret part of a source's address. Stored twice: as SHA-256, which requests are looked up by, and sealed, so that
+ * the address can be shown again to those who may manage the source. 256 random bits need no slow hash.
+ */
+
+const tokenBytes = 32
+const tokenPattern = /^[A-Za-z0-9_-]{43}$/
+
+/** What is stored of a new token. */
+export function newIngressToken(sealer: Sealer, sourceId: SourceId): Pick<Source, 'tokenHash' | 'tokenSealed'> {
+  const token = randomBytes(tokenBytes).toString('base64url')
+  return { tokenHash: hash(token), tokenSealed: sealer.seal(token, contextOf(sourceId)) }
+}
+
+/** @returns null for what cannot be a token. */
+export function hashOfToken(token: string): Buffer | null {
+  return tokenPattern.test(token) ? hash(token) : null
+}
+
+/**
+ * The address that senders use: a secret, for those who may manage the source.
+ *
+ * @throws SealError when the token does not open.
+ */
+export function ingressUrlOf(
+  deps: { readonly sealer: Sealer; readonly publicUrl: string },
+  source: Pick<Source, 'id' | 'tokenSealed'>,
+): string {
+  const token = deps.sealer.open(source.tokenSealed, contextOf(source.id))
+  return `${deps.publicUrl.replace(/\/+$/, '')}/in/${token}`
+}
+
+function contextOf(sourceId: SourceId): { table: string; rowId: string } {
+  return { table: 'sources', rowId: sourceId }
+}
+
+function hash(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
+}

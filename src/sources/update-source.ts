@@ -1,0 +1,34 @@
+import type { Reach } from '../auth/viewer.ts'
+import { changeConfiguration } from '../db/configuration-epoch.ts'
+import { done, invalid, type Outcome } from '../kernel/outcome.ts'
+import { orNameTaken } from '../projects/name-taken.ts'
+import type { Source } from './source.entity.ts'
+import {
+  findOwnSource,
+  type SourceDeps,
+  setVerification,
+  sourceNameConstraint,
+  sourceNotFound,
+} from './source-configuration.ts'
+import { checkSourceInput, type SourceInput } from './source-input.ts'
+
+/** A field that is undefined stays as it is; verification null removes it. */
+export interface UpdateSourceInput extends SourceInput {
+  readonly id: string
+}
+
+/** Changes a source. Every process follows within a second. */
+export async function updateSource(deps: SourceDeps, reach: Reach, input: UpdateSourceInput): Promise<Outcome<Source>> {
+  return await orNameTaken({ name: input.name, constraint: sourceNameConstraint }, () =>
+    changeConfiguration(deps, reach.projectId, async (unit) => {
+      const source = await findOwnSource(unit, reach, input.id)
+      if (source === null) return sourceNotFound(input.id)
+      const failure = invalid(checkSourceInput(input))
+      if (failure !== null) return failure
+      source.name = input.name ?? source.name
+      source.maxBodyBytes = input.maxBodyBytes ?? source.maxBodyBytes
+      if (input.verification !== undefined) await setVerification(unit, deps.sealer, source, input.verification)
+      return done(source)
+    }),
+  )
+}

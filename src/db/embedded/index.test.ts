@@ -40,6 +40,8 @@ const sharedDataDir = makeDirectory()
 
 function makeDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'embedded-test-'))
+  // Servers run as another user when the tests run as root; mkdtemp closes its directories.
+  chmodSync(directory, 0o755)
   directories.push(directory)
   return directory
 }
@@ -77,7 +79,9 @@ async function startOwner(dataDir: string, uid?: number) {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   owners.push(child)
-  const [line] = await once(createInterface({ input: child.stdout }), 'line')
+  const died = once(child, 'exit').then(() => Promise.reject(new Error('the owner ended before its server was ready')))
+  const [line] = await Promise.race([once(createInterface({ input: child.stdout }), 'line'), died])
+  died.catch(() => {})
   const { databaseUrl } = JSON.parse(String(line))
   return { child, databaseUrl: String(databaseUrl), postmaster: postmasterPid(dataDir) }
 }
@@ -125,7 +129,11 @@ function watchdogPids(postmaster: number): number[] {
 }
 
 async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000
   while (!holds()) {
+    if (performance.now() > deadline) {
+      throw new Error(`never came to hold: ${holds}`)
+    }
     await delay(10)
   }
 }
@@ -364,7 +372,7 @@ test.skipIf(!canNobodyRunNode)('data that belong to somebody else are refused wi
 test('binaries installed without install scripts, out of reach of the user they run as, are completed in a copy', async () => {
   const modules = makeDirectory()
   const copies = makeDirectory()
-  chmodSync(copies, 0o755)
+  chmodSync(modules, 0o700)
   execFileSync('cp', ['-a', packageFolder, join(modules, 'package')])
   execFileSync('find', [join(modules, 'package/native'), '-type', 'l', '-delete'])
   const account = isRoot ? nobody : null

@@ -1,0 +1,15 @@
+/**
+ * An endpoint is an outbound HTTP destination: where deliveries go, of which sources, and signed by which secret. Its row
+ * holds what clients choose; who may send to it now is in `endpoint_states`, made and removed with it.
+ *
+ * Fan-out reads the endpoints in its own transaction. Senders ask the directory, which answers from memory until the
+ * configuration changes. The open deliveries of a deleted endpoint are canceled by a task after the commit.
+ */
+export { type CreatedEndpoint, type CreateEndpointInput, createEndpoint } from './create-endpoint.ts'
+export { type DeleteEndpointDeps, deleteEndpoint } from './delete-endpoint.ts'
+export { type Endpoint, EndpointEntity } from './endpoint.entity.ts'
+export type { EndpointDeps } from './endpoint-configuration.ts'
+export { type ActiveEndpoint, createEndpointDirectory, type EndpointDirectory } from './endpoint-directory.ts'
+export { createEndpointStore, type EndpointStore } from './endpoint-store.ts'
+export { purgeEndpoint } from './purge-endpoint.task.ts'
+export { type UpdateEndpointInput, updateEndpoint } from './update-endpoint.ts'

@@ -1,0 +1,8 @@
+/**
+ * A project is the tenant: everything else belongs to one, and what belongs to another is as if it did not exist. It is
+ * made on the server; no API key reaches beyond its own.
+ */
+export { createProject } from './create-project.ts'
+export { findProject } from './find-project.ts'
+export type { Page } from './page.ts'
+export { type Project, ProjectEntity } from './project.entity.ts'

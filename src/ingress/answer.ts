@@ -1,0 +1,42 @@
+import type { MessageId } from '../kernel/ids.ts'
+
+/** What a sender is told. `accepted` only after the commit. */
+export type IngressAnswer =
+  | {
+      readonly kind: 'accepted'
+      readonly id: MessageId
+      /** Null when retention has dropped the message that a duplicate stands for. */
+      readonly sequence: number | null
+      readonly isDuplicate: boolean
+    }
+  | IngressProblem
+
+export interface IngressProblem {
+  readonly kind: 'problem'
+  readonly status: number
+  /** Stable, for programs. */
+  readonly code: string
+  /** For people: what was expected and what came. Holds no secret. */
+  readonly detail: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export function problem(
+  status: number,
+  code: string,
+  detail: string,
+  headers?: Record<string, string>,
+): IngressProblem {
+  return headers === undefined
+    ? { kind: 'problem', status, code, detail }
+    : { kind: 'problem', status, code, detail, headers }
+}
+
+/** The same for an unknown, a deleted and a disabled source, so that addresses cannot be guessed. */
+export const notFound = problem(404, 'NOT_FOUND', 'There is no source at this address.')
+
+/** Senders repeat a 503; after how many seconds says `Retry-After`. */
+export function unavailable(code: 'OVERLOADED' | 'DATABASE_UNAVAILABLE', retryAfterSeconds: number): IngressProblem {
+  const why = code === 'OVERLOADED' ? 'Too many messages wait to be stored.' : 'The database does not answer.'
+  return problem(503, code, `${why} Nothing was stored; send it again.`, { 'retry-after': String(retryAfterSeconds) })
+}

@@ -1,0 +1,206 @@
+import { connect, createServer, type Socket } from 'node:net'
+import pg from 'pg'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { newMessage, type Recording, startRecording } from '../../test/support/recording.ts'
+import type { SourceId } from '../kernel/ids.ts'
+import type { NewMessage } from './message.ts'
+import { createMessageStore } from './message-store.ts'
+import type { Recorder } from './recorder.ts'
+
+let recording: Recording
+
+beforeEach(async () => {
+  recording = await startRecording()
+})
+
+afterEach(() => recording.close())
+
+const record = (recorder: Recorder, message: NewMessage, claimKey: string | null = null) =>
+  recorder.record({ message, claimKey })
+
+test('sequences are dense and in the order of arrival, for each of many sources at once', async () => {
+  const recorder = recording.recorder()
+  const sources = await Promise.all(Array.from({ length: 5 }, () => recording.newSource()))
+  const sent = Array.from({ length: 1_000 }, (_, index) => newMessage(sources[index % 5] as SourceId))
+  const answers = await Promise.all(sent.map((message) => record(recorder, message)))
+  expect(new Set(answers.map((answer) => answer.kind))).toEqual(new Set(['recorded']))
+  for (const source of sources) {
+    const ids = sent.filter((message) => message.sourceId === source).map((message) => message.id)
+    expect(await recording.logOf(source)).toEqual(ids.map((id, index) => ({ id, sequence: index + 1 })))
+  }
+})
+
+test('what is stored is what was sent, byte for byte', async () => {
+  const recorder = recording.recorder()
+  const source = await recording.newSource()
+  const bodies = [
+    Buffer.alloc(0),
+    Buffer.from([0, 255, 0xc0, 0x80]),
+    Buffer.alloc(300_000, 7),
+    Buffer.from('\u{feff}x'),
+  ]
+  const headersText = JSON.stringify([
+    ['X-Café', 'é "\\'],
+    ['x-café', ''],
+  ])
+  const sent = bodies.map((body) => newMessage(source, { body, headersText, query: 'a=%00', eventType: 'a.b' }))
+  await Promise.all(sent.map((message) => record(recorder, message)))
+  const page = await createMessageStore(recording.sql).page(source, 0, { maxRows: 10, maxBytes: 1e9 })
+  expect(page.map(({ sequence: _, sizeBytes: __, ...message }) => message)).toEqual(sent)
+})
+
+test('a message that the database cannot hold harms itself alone', async () => {
+  const recorder = recording.recorder({ limits: { lanes: 1 } })
+  const source = await recording.newSource()
+  const messages = Array.from({ length: 50 }, (_, index) =>
+    newMessage(source, index === 20 ? { eventType: 'poisoned\u0000' } : {}),
+  )
+  const answers = await Promise.all(messages.map((message) => record(recorder, message)))
+  expect(answers.map((answer) => answer.kind)).toEqual(
+    messages.map((_, index) => (index === 20 ? 'unstorable' : 'recorded')),
+  )
+  const log = await recording.logOf(source)
+  expect(log.map((row) => row.sequence)).toEqual(Array.from({ length: 49 }, (_, index) => index + 1))
+})
+
+test('of a hundred requests with one key, in two processes, one is stored and all get its answer', async () => {
+  const [one, other] = [recording.recorder(), recording.recorder()]
+  const source = await recording.newSource()
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, (_, index) => record(index % 2 ? one : other, newMessage(source), 'key-1')),
+  )
+  const [stored, ...more] = await recording.logOf(source)
+  expect(more).toEqual([])
+  for (const answer of answers) expect(answer).toMatchObject({ kind: 'recorded', id: stored?.id, sequence: 1 })
+  expect(answers.filter((answer) => answer.kind === 'recorded' && !answer.isDuplicate)).toHaveLength(1)
+  expect(await record(one, newMessage(source))).toMatchObject({ sequence: 2, isDuplicate: false })
+})
+
+test('a key holds for 24 hours, and per source', async () => {
+  const recorder = recording.recorder()
+  const [source, other] = [await recording.newSource(), await recording.newSource()]
+  await record(recorder, newMessage(source), 'key-1')
+  expect(await record(recorder, newMessage(other), 'key-1')).toMatchObject({ sequence: 1, isDuplicate: false })
+  await recording.sql.query(`update claims set claimed_at = claimed_at - interval '24 hours 1 second'`)
+  expect(await record(recorder, newMessage(source), 'key-1')).toMatchObject({ sequence: 2, isDuplicate: false })
+})
+
+test('a source whose head is locked delays the others once at most, and works again afterwards', async () => {
+  const recorder = recording.recorder({ limits: { lanes: 1 } })
+  const [locked, free] = [await recording.newSource(), await recording.newSource()]
+  const blocker = new pg.Client({ connectionString: recording.databaseUrl })
+  await blocker.connect()
+  await blocker.query('begin')
+  await blocker.query('select 1 from source_heads where source_id = $1 for update', [locked])
+  const [blocked, ...answers] = await Promise.all([
+    record(recorder, newMessage(locked)),
+    ...Array.from({ length: 10 }, () => record(recorder, newMessage(free))),
+  ])
+  expect(blocked?.kind).toBe('unavailable')
+  expect(new Set(answers.map((answer) => answer.kind))).toEqual(new Set(['recorded']))
+  // It now waits aside: the other source is answered first.
+  const order: string[] = []
+  await Promise.all([
+    record(recorder, newMessage(locked)).then(() => order.push('locked')),
+    record(recorder, newMessage(free)).then(() => order.push('free')),
+  ])
+  expect(order).toEqual(['free', 'locked'])
+  await blocker.query('rollback')
+  await blocker.end()
+  expect(await record(recorder, newMessage(locked))).toMatchObject({ kind: 'recorded', sequence: 1 })
+})
+
+test('a full queue turns away at once', async () => {
+  const recorder = recording.recorder({ limits: { queueMessages: 10 } })
+  const source = await recording.newSource()
+  const answers = await Promise.all(Array.from({ length: 15 }, () => record(recorder, newMessage(source))))
+  expect(answers.filter((answer) => answer.kind === 'overloaded')).toHaveLength(5)
+  expect(await recording.logOf(source)).toHaveLength(10)
+})
+
+test('what was acknowledged is stored although connections are killed all the time', async () => {
+  const recorder = recording.recorder()
+  const source = await recording.newSource()
+  const acknowledged: string[] = []
+  let isOver = false
+  const killer = (async () => {
+    while (!isOver)
+      await recording.sql.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where application_name = 'hookline recorder' and datname = current_database()`,
+      )
+  })()
+  for (let round = 0; round < 60; round++) {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => record(recorder, newMessage(source))))
+    for (const answer of answers) if (answer.kind === 'recorded') acknowledged.push(answer.id)
+  }
+  isOver = true
+  await killer
+  const log = await recording.logOf(source)
+  expect(new Set(log.map((row) => row.id)).isSupersetOf(new Set(acknowledged))).toBe(true)
+  expect(log.map((row) => row.sequence)).toEqual(log.map((_, index) => index + 1))
+  expect(await record(recorder, newMessage(source))).toMatchObject({ kind: 'recorded', sequence: log.length + 1 })
+})
+
+test('a commit whose answer got lost is looked up, not repeated', async () => {
+  const proxy = await startProxy(recording.databaseUrl)
+  const recorder = recording.recorder({ databaseUrl: proxy.databaseUrl, limits: { lanes: 1 } })
+  const source = await recording.newSource()
+  await record(recorder, newMessage(source))
+  proxy.loseNextAnswer()
+  const message = newMessage(source)
+  expect(await record(recorder, message)).toMatchObject({ kind: 'recorded', id: message.id, sequence: 2 })
+  expect(await recording.logOf(source)).toHaveLength(2)
+  await recorder.close()
+  proxy.close()
+})
+
+test('while the database is away nothing is acknowledged, and afterwards all goes on', async () => {
+  const proxy = await startProxy(recording.databaseUrl)
+  const recorder = recording.recorder({ databaseUrl: proxy.databaseUrl })
+  const source = await recording.newSource()
+  proxy.refuse(true)
+  expect((await record(recorder, newMessage(source))).kind).toBe('unavailable')
+  proxy.refuse(false)
+  expect(await record(recorder, newMessage(source))).toMatchObject({ kind: 'recorded', sequence: 1 })
+  await recorder.close()
+  proxy.close()
+})
+
+// Stands between the recorder and PostgreSQL, to lose what a network loses.
+async function startProxy(databaseUrl: string) {
+  const target = new URL(databaseUrl)
+  const directory = target.searchParams.get('host')
+  const sockets = new Set<Socket>()
+  let losesAnswer = false
+  let refuses = false
+  const server = createServer((client) => {
+    sockets.add(client)
+    client.on('error', () => undefined)
+    if (refuses) return client.destroy()
+    const upstream = connect(`${directory}/.s.PGSQL.5432`)
+    upstream.on('error', () => client.destroy())
+    client.pipe(upstream)
+    upstream.on('data', (data) => {
+      if (losesAnswer && data.includes('COMMIT')) {
+        losesAnswer = false
+        client.destroy()
+      } else if (!client.destroyed) client.write(data)
+    })
+    client.on('close', () => upstream.end())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  return {
+    databaseUrl: `postgres://${target.username}@127.0.0.1:${port}${target.pathname}`,
+    loseNextAnswer: () => {
+      losesAnswer = true
+    },
+    refuse(value: boolean) {
+      refuses = value
+      if (value) for (const socket of sockets) socket.destroy()
+    },
+    close: () => server.close(),
+  }
+}

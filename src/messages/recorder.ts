@@ -1,0 +1,195 @@
+import { Gauge, Histogram, type Registry } from 'prom-client'
+import type { SourceId } from '../kernel/ids.ts'
+import { createLane, type Lane } from './lane.ts'
+import { type FanOutStatement, isLockTimeout, type Recorded, recordBatch } from './record-batch.ts'
+import type { Recordable } from './record-statements.ts'
+
+/**
+ * Writes messages by group commit. Each lane takes all that waits (bounded by rows and bytes), writes it in one
+ * transaction, answers all of it and takes the next; while one transaction runs, the next batch gathers. There are no
+ * timers: with one request the batch is one. A source keeps its lane, so that its requests are stored in the order in
+ * which they came. A source whose head another session holds goes to a lane of its own kind for a while, so that it
+ * delays nobody else.
+ */
+export interface Recorder {
+  /** Never throws. `overloaded` at once when the queue is full: nothing was stored. */
+  record(item: Recordable): Promise<Recorded | { readonly kind: 'overloaded' }>
+  /** Answers all that waits, then closes the connections. */
+  close(): Promise<void>
+}
+
+export interface RecorderOptions {
+  readonly databaseUrl: string
+  readonly fanOutStatement: FanOutStatement
+  /** Called after each commit with the sources' new last sequences. Must not throw. */
+  readonly onCommitted: (heads: ReadonlyMap<SourceId, number>) => void
+  readonly onError: (error: unknown, batchLength: number) => void
+  readonly metrics: Registry
+  readonly limits?: Partial<RecorderLimits>
+}
+
+export interface RecorderLimits {
+  /** Connections that share the sources among them. */
+  lanes: number
+  /** Messages of one transaction, at most. */
+  batchMessages: number
+  /** Body bytes of one transaction; a larger message goes alone. */
+  batchBytes: number
+  /** Messages that wait, at most; more are turned away. */
+  queueMessages: number
+  /** Body bytes that wait, at most. */
+  queueBytes: number
+}
+
+const defaults: RecorderLimits = {
+  lanes: 2,
+  batchMessages: 500,
+  batchBytes: 4 * 1024 * 1024,
+  queueMessages: 5_000,
+  queueBytes: 128 * 1024 * 1024,
+}
+
+/** How long a source whose head was locked stays out of the shared lanes. */
+const asideMs = 30_000
+
+interface Waiting {
+  readonly item: Recordable
+  readonly answer: (recorded: Recorded) => void
+}
+
+interface Station {
+  readonly lane: Lane
+  readonly waiting: Waiting[]
+  running: Promise<void> | null
+}
+
+export function createRecorder(options: RecorderOptions): Recorder {
+  const limits = { ...defaults, ...options.limits }
+  const onError = (error: Error) => options.onError(error, 0)
+  const stations = Array.from({ length: limits.lanes + 1 }, (): Station => {
+    return { lane: createLane({ databaseUrl: options.databaseUrl, onError }), waiting: [], running: null }
+  })
+  const shared = stations.slice(0, limits.lanes)
+  const aside = stations.slice(limits.lanes)
+  const setAside = new Map<SourceId, number>()
+  const meters = metersOf(options.metrics, () => queued)
+  let queued = { messages: 0, bytes: 0 }
+
+  function record(item: Recordable): Promise<Recorded | { kind: 'overloaded' }> {
+    const bytes = item.message.body.length
+    if (queued.messages >= limits.queueMessages || (queued.bytes > 0 && queued.bytes + bytes > limits.queueBytes))
+      return Promise.resolve({ kind: 'overloaded' })
+    queued = { messages: queued.messages + 1, bytes: queued.bytes + bytes }
+    const station = stationOf(item.message.sourceId)
+    return new Promise((resolve) => {
+      station.waiting.push({ item, answer: resolve })
+      station.running ??= work(station)
+    })
+  }
+
+  function stationOf(sourceId: SourceId): Station {
+    const until = setAside.get(sourceId)
+    if (until !== undefined && until < Date.now()) setAside.delete(sourceId)
+    const among = setAside.has(sourceId) ? aside : shared
+    const station = among[sourceId.charCodeAt(sourceId.length - 1) % among.length]
+    if (station === undefined) throw new RangeError('a recorder needs a lane')
+    return station
+  }
+
+  async function work(station: Station): Promise<void> {
+    // One turn of the event loop lets the requests that arrived together enter one batch.
+    await new Promise(setImmediate)
+    while (station.waiting.length > 0) {
+      const taken = takeBatch(station.waiting, limits)
+      const started = performance.now()
+      const answers = await recordMerged(station.lane, taken, options.fanOutStatement)
+      meters.seconds.observe((performance.now() - started) / 1000)
+      meters.messages.observe(taken.length)
+      announce(taken, answers)
+    }
+    station.running = null
+  }
+
+  function announce(taken: readonly Waiting[], answers: readonly Recorded[]): void {
+    const heads = new Map<SourceId, number>()
+    let failure: unknown
+    taken.forEach(({ item, answer }, index) => {
+      const recorded = answers[index] ?? { kind: 'unavailable', error: new Error('no answer for a message') }
+      const { sourceId, body } = item.message
+      queued = { messages: queued.messages - 1, bytes: queued.bytes - body.length }
+      if (recorded.kind === 'recorded' && !recorded.isDuplicate && recorded.sequence !== null)
+        heads.set(sourceId, Math.max(heads.get(sourceId) ?? 0, recorded.sequence))
+      if (recorded.kind === 'unavailable') {
+        failure = recorded.error
+        if (isLockTimeout(recorded.error)) setAside.set(sourceId, Date.now() + asideMs)
+      }
+      answer(recorded)
+    })
+    if (heads.size > 0) options.onCommitted(heads)
+    if (failure !== undefined) options.onError(failure, taken.length)
+  }
+
+  return {
+    record,
+    async close() {
+      for (const station of stations) await station.running
+      await Promise.all(stations.map((station) => station.lane.close()))
+    },
+  }
+}
+
+function takeBatch(waiting: Waiting[], limits: RecorderLimits): Waiting[] {
+  let bytes = 0
+  let count = 0
+  for (const { item } of waiting) {
+    bytes += item.message.body.length
+    if (count > 0 && (count === limits.batchMessages || bytes > limits.batchBytes)) break
+    count += 1
+  }
+  return waiting.splice(0, count)
+}
+
+/** Of equal claims in one batch the first goes to the database; the others get its answer as duplicates. */
+async function recordMerged(lane: Lane, taken: readonly Waiting[], fanOut: FanOutStatement): Promise<Recorded[]> {
+  const leaders: Recordable[] = []
+  const leaderOfClaim = new Map<string, number>()
+  const places = taken.map(({ item }) => {
+    const claim = item.claimKey === null ? null : `${item.message.sourceId} ${item.claimKey}`
+    const earlier = claim === null ? undefined : leaderOfClaim.get(claim)
+    if (earlier !== undefined) return { place: earlier, follows: true }
+    const place = leaders.push(item) - 1
+    if (claim !== null) leaderOfClaim.set(claim, place)
+    return { place, follows: false }
+  })
+  const answers = await recordBatch(lane, leaders, fanOut)
+  return places.map(({ place, follows }) => {
+    const answer = answers[place] ?? { kind: 'unavailable', error: new Error('no answer for a message') }
+    return follows && answer.kind === 'recorded' ? { ...answer, isDuplicate: true } : answer
+  })
+}
+
+function metersOf(metrics: Registry, queued: () => { messages: number; bytes: number }) {
+  const registers = [metrics]
+  new Gauge({
+    name: 'hookline_recorder_queued_messages',
+    help: 'Messages that wait to be recorded or are being recorded.',
+    registers,
+    collect() {
+      this.set(queued().messages)
+    },
+  })
+  return {
+    seconds: new Histogram({
+      name: 'hookline_recorder_batch_seconds',
+      help: 'Duration of one recording transaction.',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+      registers,
+    }),
+    messages: new Histogram({
+      name: 'hookline_recorder_batch_messages',
+      help: 'Messages of one recording transaction.',
+      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+      registers,
+    }),
+  }
+}

@@ -1,0 +1,172 @@
+create table api_keys (
+  id text not null,
+  project_id text not null,
+  name text not null,
+  secret_hash bytea not null,
+  scopes text[] not null,
+  source_ids text[],
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_project_id_foreign FOREIGN KEY (project_id) REFERENCES projects(id)
+);
+CREATE INDEX api_keys_project_id_id_index ON public.api_keys USING btree (project_id, id);
+
+create table attempts (
+  id text not null,
+  delivery_id text not null,
+  number integer not null,
+  started_at timestamp with time zone not null,
+  duration_ms integer,
+  status integer,
+  response_headers text,
+  response_body bytea,
+  is_truncated boolean,
+  announced_bytes bigint,
+  failure text,
+  failure_detail text,
+  constraint attempts_pkey PRIMARY KEY (id)
+);
+CREATE INDEX attempts_delivery_id_id_index ON public.attempts USING btree (delivery_id, id);
+
+create table claims (
+  source_id text not null,
+  key text not null,
+  message_id text not null,
+  claimed_at timestamp with time zone not null,
+  constraint claims_pkey PRIMARY KEY (source_id, key)
+);
+CREATE INDEX claims_claimed_at_index ON public.claims USING btree (claimed_at);
+
+create table configuration_epoch (
+  id integer not null,
+  epoch bigint not null,
+  constraint configuration_epoch_id_check CHECK ((id = 1)),
+  constraint configuration_epoch_pkey PRIMARY KEY (id)
+);
+
+create table deliveries (
+  id text not null,
+  project_id text not null,
+  source_id text not null,
+  sequence bigint not null,
+  message_id text not null,
+  endpoint_id text not null,
+  status text not null,
+  attempt_count integer not null default 0,
+  next_attempt_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  constraint deliveries_message_id_endpoint_id_unique UNIQUE (message_id, endpoint_id),
+  constraint deliveries_pkey PRIMARY KEY (id)
+) with (fillfactor=80);
+CREATE INDEX deliveries_due_index ON public.deliveries USING btree (endpoint_id, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+CREATE INDEX deliveries_endpoint_id_id_index ON public.deliveries USING btree (endpoint_id, id);
+CREATE INDEX deliveries_project_id_id_index ON public.deliveries USING btree (project_id, id);
+
+create table endpoint_states (
+  endpoint_id text not null,
+  project_id text not null,
+  lease_number bigint not null default 0,
+  leased_by text,
+  lease_expires_at timestamp with time zone,
+  constraint endpoint_states_pkey PRIMARY KEY (endpoint_id)
+) with (fillfactor=50);
+
+create table endpoints (
+  id text not null,
+  project_id text not null,
+  url text not null,
+  description text,
+  source_ids text[],
+  created_at timestamp with time zone not null,
+  constraint endpoints_pkey PRIMARY KEY (id),
+  constraint endpoints_project_id_foreign FOREIGN KEY (project_id) REFERENCES projects(id)
+);
+CREATE INDEX endpoints_project_id_id_index ON public.endpoints USING btree (project_id, id);
+
+create table fan_out_marks (
+  source_id text not null,
+  fanned_out_to bigint not null default 0,
+  constraint fan_out_marks_pkey PRIMARY KEY (source_id)
+) with (fillfactor=50);
+
+create table hookline_migrations (
+  id integer not null default nextval('hookline_migrations_id_seq'::regclass),
+  name character varying(255) not null,
+  executed_at timestamp(6) with time zone not null default CURRENT_TIMESTAMP(6),
+  constraint hookline_migrations_pkey PRIMARY KEY (id)
+);
+
+create table master_keys (
+  id text not null,
+  check_value text not null,
+  created_at timestamp with time zone not null,
+  constraint master_keys_pkey PRIMARY KEY (id)
+);
+
+create table messages (
+  source_id text not null,
+  sequence bigint not null,
+  id text not null,
+  project_id text not null,
+  received_at timestamp with time zone not null,
+  method text not null,
+  path text,
+  query text,
+  headers text not null,
+  content_type text,
+  remote_address text not null,
+  body bytea not null,
+  event_id text,
+  event_source text,
+  event_type text,
+  event_subject text,
+  event_time timestamp with time zone,
+  constraint messages_id_unique UNIQUE (id),
+  constraint messages_pkey PRIMARY KEY (source_id, sequence)
+);
+
+create table projects (
+  id text not null,
+  name text not null,
+  created_at timestamp with time zone not null,
+  constraint projects_name_unique UNIQUE (name),
+  constraint projects_pkey PRIMARY KEY (id)
+);
+
+create table secrets (
+  id text not null,
+  owner_id text not null,
+  sealed text not null,
+  hint text not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  constraint secrets_pkey PRIMARY KEY (id)
+);
+CREATE INDEX secrets_owner_id_id_index ON public.secrets USING btree (owner_id, id);
+
+create table source_heads (
+  source_id text not null,
+  project_id text not null,
+  log_epoch text not null,
+  first_sequence bigint not null default 1,
+  last_sequence bigint not null default 0,
+  constraint source_heads_pkey PRIMARY KEY (source_id)
+) with (fillfactor=50);
+
+create table sources (
+  id text not null,
+  project_id text not null,
+  name text not null,
+  token_hash bytea not null,
+  token_sealed text not null,
+  verification_preset text,
+  max_body_bytes integer not null,
+  created_at timestamp with time zone not null,
+  constraint sources_pkey PRIMARY KEY (id),
+  constraint sources_project_id_foreign FOREIGN KEY (project_id) REFERENCES projects(id),
+  constraint sources_project_id_name_unique UNIQUE (project_id, name),
+  constraint sources_token_hash_unique UNIQUE (token_hash)
+);

@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { access, constants, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+/**
+ * Why tests with a Redis of their own cannot run here; null when they can. They need `redis-server` on the PATH, because
+ * they kill it. Under CI a missing one fails the run instead.
+ */
+export async function redisMissing(): Promise<string | null> {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const isThere = await access(join(folder, 'redis-server'), constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) return null
+  }
+  if (process.env.CI) throw new Error('redis-server is not on the PATH: install Redis')
+  return 'redis-server is not on the PATH'
+}
+
+/** A Redis of the test's own on a free port of 127.0.0.1; keeps nothing on disk. */
+export interface TestRedis {
+  readonly url: string
+  /** As a power failure would. */
+  kill(): Promise<void>
+  /** Again on the same port. */
+  start(): Promise<void>
+  /** It holds its connections, and answers nothing, until `resume`. */
+  pause(): void
+  resume(): void
+  stop(): Promise<void>
+}
+
+export async function startTestRedis(): Promise<TestRedis> {
+  const port = await freePort()
+  const folder = await mkdtemp(join(tmpdir(), 'hookline-redis-'))
+  let server: ChildProcess | null = null
+
+  async function start(): Promise<void> {
+    server = spawn(
+      'redis-server',
+      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    await accepting(server)
+  }
+
+  async function kill(): Promise<void> {
+    if (server === null) return
+    const exited = server.exitCode === null && server.signalCode === null ? once(server, 'exit') : null
+    server.kill('SIGKILL')
+    await exited
+    server = null
+  }
+
+  await start()
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    kill,
+    start,
+    pause: () => server?.kill('SIGSTOP'),
+    resume: () => server?.kill('SIGCONT'),
+    async stop() {
+      await kill()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function accepting(server: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let output = ''
+    server.on('error', reject)
+    server.on('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${output}`)))
+    server.stdout?.on('data', (chunk: Buffer) => {
+      output += chunk
+      if (output.includes('Ready to accept connections')) resolve()
+    })
+  })
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  probe.listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}

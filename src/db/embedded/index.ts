@@ -1,3 +1,19 @@
+/*
+ * A PostgreSQL of our own in `<dataDir>/postgres`, for installations that bring none.
+ *
+ * Who takes part: this process, the owner; a watchdog shell, which stops the server however the owner ends; and the
+ * postmaster. They hold to this order:
+ *
+ *   owner lock ▸ stop an orphan ▸ places, binaries ▸ data (initdb once) ▸ watchdog and postmaster ▸ ready ▸ database
+ *
+ * - From the owner lock on, no other live owner touches the data, in this or another container.
+ * - From the orphan on, no postmaster of ours runs on the data. An orphan exists when owner and watchdog were killed,
+ *   or while the watchdog of a killed owner is still at work.
+ * - From the data on, `<root>/data` is whole and of the binaries' major version.
+ * - From ready on, crash recovery is over.
+ *
+ * `stop` goes the same way back, and so does every failure on the way.
+ */
 import pg from 'pg'
 import { locateBinaries } from './binaries.ts'
 import { ensureCluster } from './cluster.ts'
@@ -7,22 +23,6 @@ import { findPostmaster, removeStalePidFile, stopPostmaster } from './running-po
 import { type Server, startServer } from './server.ts'
 import { chooseAccount } from './server-account.ts'
 
-/**
- * A PostgreSQL of our own in `<dataDir>/postgres`, for installations that bring none.
- *
- * Who takes part: this process, the owner; a watchdog shell, which stops the server however the owner ends; and the
- * postmaster. They hold to this order:
- *
- *   owner lock ▸ account, places, binaries ▸ data (initdb once) ▸ stop an orphan ▸ watchdog and postmaster ▸ ready ▸ database
- *
- * - From the owner lock on, no other live process of ours touches the data, in this or another container.
- * - From the data on, `<root>/data` is whole and of our major version.
- * - From the orphan on, no postmaster of ours runs on the data, so that one can start. An orphan exists when owner and
- *   watchdog were killed, or when the watchdog is still at work.
- * - From ready on, crash recovery is over.
- *
- * `stop` goes the same way back, and so does every failure on the way.
- */
 export interface EmbeddedPostgres {
   /** For `pg` and MikroORM alike: the role is a superuser, the database is `hookline`, there is no password. */
   readonly databaseUrl: string
@@ -51,7 +51,7 @@ export interface EmbeddedPostgresLog {
 const databaseName = 'hookline'
 
 /**
- * Starts the server and waits until it accepts connections: about 2 s on the first start, 0.5 s afterwards.
+ * Starts the server and waits until it accepts connections: about 1 s on the first start, 0.1 s afterwards.
  *
  * @throws CodedError with one of the codes of `EmbeddedErrorCode`, whose text says what to do; nothing is left running.
  */

@@ -10,6 +10,7 @@ import type { Sql } from './sql.ts'
  * key that was not given. Both name the key's id.
  */
 export async function registerMasterKeys(sql: Sql, masterKeys: readonly MasterKey[]): Promise<void> {
+  await refuseMissingKeys(sql, masterKeys)
   await sql.query(
     `insert into master_keys (id, check_value, created_at)
      select k.id, k.check_value, now()
@@ -18,7 +19,6 @@ export async function registerMasterKeys(sql: Sql, masterKeys: readonly MasterKe
     [masterKeys.map((key) => key.id), masterKeys.map(checkValue)],
   )
   await refuseWrongKeys(sql, masterKeys)
-  await refuseMissingKeys(sql, masterKeys)
 }
 
 // Reads after the insert, so that of two processes that start together with different keys the second is refused.

@@ -1,0 +1,45 @@
+/** What a sender remembers of a load: which messages were acknowledged, under which content. */
+export interface Load {
+  /** Message id and the content that was sent. */
+  readonly acknowledged: Map<string, string>
+  /** Requests without an answer of 2xx. Whether they were stored is unknown. */
+  failedCount: number
+  stop(): Promise<void>
+}
+
+/** Sends different contents one after another, over `senders` connections, until stopped. */
+export function startLoad(urls: () => string, senders: number): Load {
+  const acknowledged = new Map<string, string>()
+  let isOver = false
+  let next = 0
+  const load: Load = {
+    acknowledged,
+    failedCount: 0,
+    async stop() {
+      isOver = true
+      await Promise.all(running)
+    },
+  }
+  const running = Array.from({ length: senders }, async () => {
+    while (!isOver) {
+      const body = `message ${next++}`
+      const id = await send(urls(), body)
+      if (id !== null) acknowledged.set(id, body)
+      else {
+        load.failedCount += 1
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+  })
+  return load
+}
+
+async function send(url: string, body: string): Promise<string | null> {
+  try {
+    const response = await fetch(url, { method: 'POST', body, headers: { 'content-type': 'text/plain' } })
+    const answer = (await response.json()) as { id?: string }
+    return response.status === 202 && answer.id !== undefined ? answer.id : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,51 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Logger } from '../kernel/log.ts'
+import { type OpenExchange, remoteAddressOf } from './exchange.ts'
+import { problemOfClientError } from './framing.ts'
+import type { HttpMetrics } from './metrics.ts'
+import { type Problem, problemMessage } from './problem.ts'
+
+export interface UnparsedDependencies {
+  readonly log: Logger
+  readonly metrics: HttpMetrics
+  /** The latest exchange on a connection, while it is open. */
+  readonly openExchanges: WeakMap<Duplex, OpenExchange>
+}
+
+/** Answers what never became a request, or stopped being one in its body: node's `clientError`. */
+export function answerClientError(
+  dependencies: UnparsedDependencies,
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+): void {
+  const problem = problemOfClientError(error)
+  const open = dependencies.openExchanges.get(socket)
+  if (problem === null || !socket.writable) {
+    socket.destroy()
+  } else if (open === undefined) {
+    refuse(dependencies, socket, problem)
+  } else if (open.exchange.request.complete) {
+    // What cannot be parsed is the next request. This one gets its answer first, and none follows.
+    open.exchange.response.shouldKeepAlive = false
+    open.exchange.response.once('close', () => socket.destroy())
+  } else if (open.exchange.response.headersSent) {
+    socket.destroy()
+  } else {
+    open.refusedWith(problem)
+    sendLast(socket, problem)
+  }
+}
+
+function refuse({ log, metrics }: UnparsedDependencies, socket: Socket, problem: Problem): void {
+  const { status, code } = problem
+  const route = '(unparsed)'
+  metrics.observe({ route, method: 'unknown', status: String(status) }, 0)
+  log.info({ route, status, code, remoteAddress: remoteAddressOf(socket) }, 'request')
+  sendLast(socket, problem)
+}
+
+/** Sends an answer on a bare socket and ends the connection. */
+export function sendLast(socket: Duplex, problem: Problem): void {
+  socket.end(problemMessage(problem), () => socket.destroy())
+}

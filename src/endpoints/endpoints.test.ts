@@ -190,6 +190,7 @@ test('a key that is limited to some sources cannot lead the messages of others t
   }
   const create = (sourceIds: string[] | null) => createEndpoint(configuration, limited, { url, sourceIds })
   expect(issuesOf(await create(null))).toEqual(['REQUIRED input.sourceIds'])
+  expect(issuesOf(await createEndpoint(configuration, limited, { url }))).toEqual(['REQUIRED input.sourceIds'])
   expect(issuesOf(await create([own.id, beyond.id]))).toEqual(['NOT_FOUND input.sourceIds.1'])
   const { id } = doneValue(await create([own.id])).endpoint
   const widen = await updateEndpoint(configuration, limited, { id, sourceIds: null })

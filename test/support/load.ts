@@ -22,7 +22,7 @@ export function startLoad(urls: () => string, senders: number): Load {
   }
   const running = Array.from({ length: senders }, async () => {
     while (!isOver) {
-      const body = `message ${next++}`
+      const body = JSON.stringify({ number: next++ })
       const id = await send(urls(), body)
       if (id !== null) acknowledged.set(id, body)
       else {
@@ -36,7 +36,7 @@ export function startLoad(urls: () => string, senders: number): Load {
 
 async function send(url: string, body: string): Promise<string | null> {
   try {
-    const response = await fetch(url, { method: 'POST', body, headers: { 'content-type': 'text/plain' } })
+    const response = await fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
     const answer = (await response.json()) as { id?: string }
     return response.status === 202 && answer.id !== undefined ? answer.id : null
   } catch {

@@ -12,20 +12,25 @@ export interface ReceivedRequest {
 export interface Receiver {
   readonly url: string
   readonly requests: ReceivedRequest[]
+  /** Those that were answered with 2xx. */
+  readonly accepted: ReceivedRequest[]
   close(): Promise<void>
 }
 
-/** @param answer the status for a request; 204 unless given. A promise holds the answer back. */
+/** @param answer the status for a request; 204 unless given. A promise holds the answer back; throwing answers 500. */
 export async function startReceiver(
   answer: (request: ReceivedRequest, place: number) => number | Promise<number> = () => 204,
 ): Promise<Receiver> {
   const requests: ReceivedRequest[] = []
+  const accepted: ReceivedRequest[] = []
   const server = createServer(async (request, response) => {
     const body = await buffer(request).catch(() => null)
     if (body === null) return
     const received = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body }
     const place = requests.push(received) - 1
-    response.writeHead(await answer(received, place)).end()
+    const status = await (async () => answer(received, place))().catch(() => 500)
+    if (status >= 200 && status < 300) accepted.push(received)
+    response.writeHead(status).end()
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
@@ -33,6 +38,7 @@ export async function startReceiver(
   return {
     url: `http://127.0.0.1:${address.port}/hook`,
     requests,
+    accepted,
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

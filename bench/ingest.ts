@@ -1,0 +1,159 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { HmacServerProtocol } from './floors/hmac-server.ts'
+import type { TransactionServerProtocol } from './floors/transaction-server.ts'
+import type { HttpLoad, HttpLoadProtocol, HttpLoadReport } from './load/http-load.ts'
+import { type Bench, type BenchResult, type BenchSetup, type Row, verify } from './rig/bench.ts'
+import { type Child, startChild } from './rig/child.ts'
+import { type BenchConnection, startDatabaseServer } from './rig/database-server.ts'
+import { startGateway } from './rig/gateway.ts'
+import { measureInRounds } from './rig/rounds.ts'
+import { type OpenSource, openSource, untilFannedOut } from './rig/source.ts'
+import { type Figure, figureOf, ratioOf, rounded } from './rig/statistics.ts'
+
+const connections = 64
+const bodyBytes = 1_024
+const warmUpSeconds = 1
+/** The fastest of 2 to 32 on two cores; from 10 to 20 there is little between them. */
+const floorPoolSize = 14
+
+/**
+ * How many signed requests a second are acknowledged.
+ *
+ * `ours` sends no `X-GitHub-Delivery`: then there is no idempotency claim to write, as there is none in floor B.
+ * `oursWithIds` sends a new one with each request, as GitHub does, and so pays for a claim on top.
+ */
+export const ingest: Bench = {
+  summary: 'signed 1 kB requests acknowledged per second, 64 connections',
+  async run(setup) {
+    const parts = await start(setup)
+    const { load, floorA, floorB, gateway, source, connection } = parts
+    const send = async (port: number, path: string, uniqueHeader: string | null, seconds = setup.seconds) => {
+      const report = await load.ask({ ...parts.request, port, paths: [path], uniqueHeader, seconds })
+      verify(Object.keys(report.answers).join() === '202', `every request is accepted: ${JSON.stringify(report)}`)
+      return report
+    }
+    const sendToGateway = async (uniqueHeader: string | null, seconds?: number) => {
+      const before = await source.lastSequence()
+      const report = await send(gateway.port, source.path, uniqueHeader, seconds)
+      const stored = (await source.lastSequence()) - before
+      verify(stored === report.acknowledged, `${report.acknowledged} acknowledged, ${stored} stored`)
+      return { ...report, fanOutLagMs: await untilFannedOut(connection) }
+    }
+    const idHeader = 'x-github-delivery'
+    setup.tell('warming up')
+    await send(floorA.ready.port, '/', null, warmUpSeconds)
+    await send(floorB.ready.port, '/', null, warmUpSeconds)
+    await sendToGateway(null, warmUpSeconds)
+    await sendToGateway(idHeader, warmUpSeconds)
+    const seen = await measureInRounds(
+      setup.rounds,
+      {
+        A: () => send(floorA.ready.port, '/', null),
+        B: () => send(floorB.ready.port, '/', null),
+        ours: () => sendToGateway(null),
+        oursWithIds: () => sendToGateway(idHeader),
+      },
+      setup.tell,
+    )
+    return resultOf(seen)
+  },
+}
+
+interface Parts {
+  readonly load: Child<HttpLoadProtocol>
+  readonly floorA: Child<HmacServerProtocol>
+  readonly floorB: Child<TransactionServerProtocol>
+  readonly gateway: { readonly port: number }
+  readonly source: OpenSource
+  readonly connection: BenchConnection
+  readonly request: Pick<HttpLoad, 'connections' | 'headers' | 'body' | 'count'>
+}
+
+async function start({ resources, profileDirectory }: BenchSetup): Promise<Parts> {
+  const secret = randomBytes(24).toString('hex')
+  const database = await startDatabaseServer(resources, { countsStatements: false })
+  const [floorUrl, gatewayUrl] = [await database.createDatabase('floor'), await database.createDatabase('gateway')]
+  const gateway = await startGateway(resources, { databaseUrl: gatewayUrl, profileDirectory })
+  const source = await openSource(gateway, { name: 'ingest', githubSecret: secret })
+  const body = JSON.stringify({ padding: 'x'.repeat(bodyBytes - '{"padding":""}'.length) })
+  const signature = `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
+  return {
+    load: await startChild<HttpLoadProtocol>(resources, {
+      file: new URL('load/http-load.ts', import.meta.url),
+      settings: {},
+    }),
+    floorA: await startChild<HmacServerProtocol>(resources, {
+      file: new URL('floors/hmac-server.ts', import.meta.url),
+      settings: { secret },
+    }),
+    floorB: await startChild<TransactionServerProtocol>(resources, {
+      file: new URL('floors/transaction-server.ts', import.meta.url),
+      settings: { secret, databaseUrl: floorUrl, poolSize: floorPoolSize },
+    }),
+    gateway,
+    source,
+    connection: await database.openAsBench('gateway'),
+    request: {
+      connections,
+      count: null,
+      body,
+      headers: { 'content-type': 'application/json', 'x-github-event': 'push', 'x-hub-signature-256': signature },
+    },
+  }
+}
+
+type Seen = Record<'A' | 'B', HttpLoadReport[]> & Record<'ours' | 'oursWithIds', (HttpLoadReport & Lag)[]>
+
+interface Lag {
+  /** From the last acknowledgement to the fan-out mark having reached it. */
+  readonly fanOutLagMs: number
+}
+
+function resultOf(seen: Seen): BenchResult {
+  const rates = (name: keyof Seen) => seen[name].map((each) => each.acknowledged / (each.elapsedMs / 1000))
+  const [a, b, ours, withIds] = [rates('A'), rates('B'), rates('ours'), rates('oursWithIds')]
+  const ratioA = ratioOf(ours, a)
+  const ratioB = ratioOf(ours, b)
+  const latency = (name: keyof Seen, part: 'p50' | 'p99') => figureOf(seen[name].map((each) => each.latencyMs[part]))
+  const perSecond = (what: string, values: number[]): Row => row(what, figureOf(values), '/s')
+  const names = ['A', 'B', 'ours', 'oursWithIds'] as const
+  const lag = figureOf(seen.ours.map((each) => each.fanOutLagMs))
+  return {
+    json: {
+      ours_per_s: rounded(figureOf(ours).median),
+      ours_with_ids_per_s: rounded(figureOf(withIds).median),
+      floors: { A: rounded(figureOf(a).median), B: rounded(figureOf(b).median) },
+      ratios: { A: rounded(ratioA.median), B: rounded(ratioB.median) },
+      spread: { A: [rounded(ratioA.min), rounded(ratioA.max)], B: [rounded(ratioB.min), rounded(ratioB.max)] },
+      ratios_with_ids: { A: rounded(ratioOf(withIds, a).median), B: rounded(ratioOf(withIds, b).median) },
+      latency_ms: Object.fromEntries(
+        names.map((name) => [
+          name,
+          { p50: rounded(latency(name, 'p50').median), p99: rounded(latency(name, 'p99').median) },
+        ]),
+      ),
+      fan_out_lag_ms: rounded(lag.median),
+      rounds: ours.length,
+    },
+    rows: [
+      perSecond('floor A: HMAC checked, nothing kept', a),
+      perSecond('floor B: one transaction per request', b),
+      perSecond('ours, no claim', ours),
+      perSecond('ours, one claim per request', withIds),
+      { ...row('ours / A', ratioA, ''), wanted: { atLeast: 0.5 } },
+      { ...row('ours / B', ratioB, ''), wanted: { atLeast: 4 } },
+      row('ours with claims / A', ratioOf(withIds, a), ''),
+      row('ours with claims / B', ratioOf(withIds, b), ''),
+      ...names.flatMap((name) => [
+        row(`${name}: p50`, latency(name, 'p50'), 'ms'),
+        row(`${name}: p99`, latency(name, 'p99'), 'ms'),
+      ]),
+      row('ours: fan-out done after the last answer', lag, 'ms'),
+    ],
+    notes: ['Verified after each measurement of ours: acknowledged requests = increase of lastSequence.'],
+  }
+}
+
+function row(what: string, figure: Figure, unit: string): Row {
+  return { what, figure, unit, wanted: null }
+}

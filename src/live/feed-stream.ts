@@ -22,6 +22,9 @@ interface Place<Row extends LogRow> {
   history: number
   /** Of the last message read, or told to be gone. */
   sequence: number
+  /** False where the stream began at the end, so that it is caught up whatever has come since. */
+  hasBacklog: boolean
+  /** Told once. */
   isCaughtUp: boolean
 }
 
@@ -61,6 +64,7 @@ export class FeedStream<Row extends LogRow> implements AsyncIterableIterator<Fee
       isSettled: false,
       history: 0,
       sequence: 0,
+      hasBacklog: true,
       isCaughtUp: false,
     }))
     for (const place of this.#places) {
@@ -138,6 +142,7 @@ export class FeedStream<Row extends LogRow> implements AsyncIterableIterator<Fee
     const { source } = place
     if (!place.isSettled) return null
     if (place.history !== source.history) return this.#restored(place)
+    if (!place.hasBacklog && !place.isCaughtUp) return caughtUp(place)
     const next = place.sequence + 1
     const held = source.tail.at(next)
     if (held !== undefined) {
@@ -199,6 +204,7 @@ function settle<Row extends LogRow>(place: Place<Row>): void {
   place.isSettled = true
   place.history = isOther ? source.history - 1 : source.history
   place.sequence = begin.after === 'now' ? end : begin.after
+  place.hasBacklog = isOther || place.sequence < end
 }
 
 function gap<Row extends LogRow>(place: Place<Row>, toSequence: number): FeedEvent<Row> {

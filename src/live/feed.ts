@@ -127,8 +127,8 @@ class PullingFeed<Row extends LogRow> implements Feed<Row> {
       log,
       tails: this.#tails,
       pageRows,
-      // What the tail reads at once must find room in it.
-      pageBytes: Math.min(pageBytes, tailBytes),
+      pageBytes,
+      tailPageBytes: Math.min(pageBytes, tailBytes),
       askHead: (asking) => this.#ask(asking),
     })
     const unsubscribe = bus.subscribe(sourceChannel(sourceId), (payload) => this.#wakeUp(source, payload))

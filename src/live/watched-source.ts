@@ -19,6 +19,8 @@ export interface WatchedSourceOptions<Row extends LogRow> {
   readonly log: Logger
   readonly pageRows: number
   readonly pageBytes: number
+  /** Of the pages that the tail reads: they must find room in it. */
+  readonly tailPageBytes: number
   /** Asks for the source's head soon. */
   readonly askHead: (source: WatchedSource<Row>) => void
 }
@@ -127,11 +129,11 @@ export class WatchedSource<Row extends LogRow> {
   }
 
   /** What follows a sequence, oldest first; null when nothing can be had now, or this is not the log any more. */
-  async page(afterSequence: number): Promise<FeedMessage<Row>[] | null> {
-    const { reader, pageRows, pageBytes } = this.#options
+  async page(afterSequence: number, maxBytes = this.#options.pageBytes): Promise<FeedMessage<Row>[] | null> {
+    const { reader, pageRows } = this.#options
     const history = this.history
     try {
-      const rows = await reader.page(this.sourceId, afterSequence, { maxRows: pageRows, maxBytes: pageBytes })
+      const rows = await reader.page(this.sourceId, afterSequence, { maxRows: pageRows, maxBytes })
       if (history !== this.history || this.#isClosed) return null
       const messages = this.#messagesOf(rows, afterSequence)
       const last = messages.at(-1)
@@ -165,7 +167,7 @@ export class WatchedSource<Row extends LogRow> {
 
   async #advance(): Promise<void> {
     const { end } = this.tail
-    const messages = await this.page(end)
+    const messages = await this.page(end, this.#options.tailPageBytes)
     this.#isAdvancing = false
     if (this.#isClosed) return
     if (messages !== null && this.tail.end === end) this.#append(messages)

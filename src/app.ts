@@ -1,7 +1,8 @@
 import { Registry } from 'prom-client'
+import type { Toolbox } from './cli/app-face.ts'
 import { baseUrlOf, type Config } from './config/index.ts'
 import { registerMasterKeys } from './db/master-keys.ts'
-import { type Database, openDatabase } from './db/open-database.ts'
+import { type Database, type DatabaseOptions, openDatabase } from './db/open-database.ts'
 import { isUpToDate } from './db/orm.ts'
 import { purgeEndpoint } from './endpoints/index.ts'
 import { entities } from './entities.ts'
@@ -21,6 +22,7 @@ import { createTaskQueue, type TaskQueue } from './queue/index.ts'
 import { createSealer, type Sealer } from './secrets/index.ts'
 import { loadMasterKeyFile } from './secrets/master-key-file.ts'
 import { createSourceDirectory, ingressUrlOf, purgeSource } from './sources/index.ts'
+import { createToolbox } from './toolbox.ts'
 
 /**
  * THE COMPOSITION ROOT: from a configuration to a running gateway. The only file that constructs services.
@@ -57,9 +59,27 @@ export async function startApp(config: Config, log: Logger): Promise<RunningApp>
   }
 }
 
+/**
+ * Opens the database alone, for commands; with the embedded PostgreSQL also while a gateway runs on it.
+ *
+ * @throws CodedError that says what to do next.
+ */
+export async function openToolbox(config: Config, log: Logger): Promise<Toolbox> {
+  // Opening migrates, so there is nothing left for `migrate` to do.
+  const database = await openDatabase({ ...databaseOptions(config, log), joinsRunning: true })
+  const deps = { orm: database.orm, epochs: { changed: () => undefined } }
+  return { ...createToolbox(deps), migrate: async () => undefined, close: database.close }
+}
+
+/** The GraphQL schema in SDL. Needs no database. */
+export async function printSchema(): Promise<string> {
+  const { printSchemaText } = await import('./graphql/print-schema.ts')
+  return printSchemaText()
+}
+
 async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promise<RunningApp> {
   const metrics = new Registry()
-  const database = await openDatabaseFor(config, log)
+  const database = await openDatabase(databaseOptions(config, log))
   lifecycle.defer('the database', database.close)
   const { sql, orm, pool } = database
   const sealer = await openSealer(config, database)
@@ -110,14 +130,8 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
 /** Body bytes of all requests that are being received at a time; more are asked to come again. */
 const maxReceivingBytes = 256 * 1024 * 1024
 
-function openDatabaseFor(config: Config, log: Logger): Promise<Database> {
-  return openDatabase({
-    databaseUrl: config.databaseUrl,
-    dataDir: config.dataDir,
-    poolSize: config.databasePoolSize,
-    entities,
-    log,
-  })
+function databaseOptions(config: Config, log: Logger): DatabaseOptions {
+  return { ...config, poolSize: config.databasePoolSize, entities, log }
 }
 
 async function openSealer(config: Config, { sql }: Database): Promise<Sealer> {

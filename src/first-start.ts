@@ -1,8 +1,7 @@
 import { createApiKey, wholeProject } from './auth/index.ts'
 import type { Orm } from './db/orm.ts'
 import type { Sql } from './db/sql.ts'
-import type { Outcome } from './kernel/outcome.ts'
-import { createProject } from './projects/index.ts'
+import { createProject, findProject } from './projects/index.ts'
 import { createSource, type Source, type SourceDeps, SourceEntity } from './sources/index.ts'
 
 /** The project and the source that a newcomer finds. */
@@ -10,27 +9,25 @@ const projectName = 'default'
 const sourceName = 'inbox'
 
 /**
- * Gives an installation without projects its first one, with a source to send to and an admin key.
+ * Gives an installation without keys its first one, an admin's, with a project and a source to send to. A start that
+ * was interrupted half way is completed by the next.
  *
- * @returns the key's token, which is shown once; null when there are projects, or another process makes them now.
+ * @returns the key's token, which is shown once; null when there are keys.
  */
 export async function prepareFirstStart(deps: SourceDeps & { readonly sql: Sql }): Promise<string | null> {
-  const [existing] = await deps.sql.query(`select p.id from projects as p limit 1`)
+  const [existing] = await deps.sql.query(`select k.id from api_keys as k limit 1`)
   if (existing !== undefined) return null
-  const project = await createProject(deps, { name: projectName })
-  if (project.kind === 'name-taken') return null
-  const reach = wholeProject(expectDone(project).id)
-  expectDone(await createSource(deps, reach, { name: sourceName }))
-  const key = expectDone(await createApiKey(deps, reach, { name: 'first admin key', scopes: ['admin'] }))
-  return key.token
+  const created = await createProject(deps, { name: projectName })
+  const project = created.kind === 'done' ? created.value : await findProject(deps, { name: projectName })
+  if (project === null) throw new Error(`the first start failed: ${JSON.stringify(created)}`)
+  const reach = wholeProject(project.id)
+  await createSource(deps, reach, { name: sourceName })
+  const key = await createApiKey(deps, reach, { name: 'first admin key', scopes: ['admin'] })
+  if (key.kind !== 'done') throw new Error(`the first start failed: ${JSON.stringify(key)}`)
+  return key.value.token
 }
 
 /** A source that takes requests without a signature: what the printed curl sends to. */
 export async function findOpenSource(orm: Orm): Promise<Source | null> {
   return await orm.em.fork().findOne(SourceEntity, { verificationPreset: null }, { orderBy: { id: 'asc' } })
-}
-
-function expectDone<Value>(outcome: Outcome<Value>): Value {
-  if (outcome.kind !== 'done') throw new Error(`the first start failed: ${JSON.stringify(outcome)}`)
-  return outcome.value
 }

@@ -1,0 +1,60 @@
+import { type ApiKey, ApiKeyEntity, createApiKey, createApiKeyStore, revokeApiKey, wholeProject } from './auth/index.ts'
+import type { NewApiKey, Toolbox } from './cli/app-face.ts'
+import type { ConfigurationDeps } from './db/configuration-epoch.ts'
+import { done, type Outcome, type UserFailure } from './kernel/outcome.ts'
+import { createProject, findProject, type Project } from './projects/index.ts'
+import { createSourceStore } from './sources/index.ts'
+
+/** What an operator does by commands. Running gateways learn of it by polling the configuration's epoch. */
+export function createToolbox(deps: ConfigurationDeps): Omit<Toolbox, 'close' | 'migrate'> {
+  return {
+    createProject: (name) => createProject(deps, { name }),
+    createApiKey: (input) => inProject(deps, input.project, (project) => createKey(deps, project, input)),
+    listApiKeys: (name) =>
+      inProject(deps, name, async ({ id }) => {
+        const page = await createApiKeyStore(deps.orm).page(id, { first: 100, after: null })
+        return done(page.rows)
+      }),
+    revokeApiKey: (id) => revokeKey(deps, id),
+  }
+}
+
+async function inProject<Value>(
+  deps: ConfigurationDeps,
+  name: string,
+  work: (project: Project) => Promise<Outcome<Value>>,
+): Promise<Outcome<Value>> {
+  const project = await findProject(deps, { name })
+  return project === null ? notFound(name, 'project') : await work(project)
+}
+
+async function createKey(
+  deps: ConfigurationDeps,
+  project: Project,
+  { name, scopes, sources, expiresAt }: NewApiKey,
+): Promise<Outcome<{ id: string; token: string }>> {
+  const reach = wholeProject(project.id)
+  const store = createSourceStore(deps.orm)
+  const sourceIds: string[] = []
+  for (const sourceName of sources ?? []) {
+    const source = await store.byName(reach, sourceName)
+    if (source === null) return notFound(sourceName, 'sources')
+    sourceIds.push(source.id)
+  }
+  const created = await createApiKey(deps, reach, {
+    name,
+    scopes,
+    sourceIds: sources === null ? null : sourceIds,
+    expiresAt,
+  })
+  return created.kind === 'done' ? done({ id: created.value.apiKey.id, token: created.value.token }) : created
+}
+
+async function revokeKey(deps: ConfigurationDeps, id: string): Promise<Outcome<ApiKey>> {
+  const key = await deps.orm.em.fork().findOne(ApiKeyEntity, { id: id as ApiKey['id'] })
+  return key === null ? notFound(id, 'id') : await revokeApiKey(deps, wholeProject(key.projectId), { id })
+}
+
+function notFound(id: string, field: string): UserFailure {
+  return { kind: 'not-found', id, path: [field] }
+}

@@ -38,13 +38,17 @@ export interface Database {
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { databaseUrl, embedded } = await locate(options)
   const { log } = options
+  let isClosing = false
   const pool = createPool({
     databaseUrl,
     max: options.poolSize,
     applicationName: 'hookline',
-    onError: (error) => log.warn({ err: error }, 'an idle database connection broke; it is replaced when needed'),
+    onError({ message }) {
+      if (!isClosing) log.warn({ reason: message }, 'an idle database connection broke; it is replaced when needed')
+    },
   })
   const close = async () => {
+    isClosing = true
     await pool.end()
     await embedded?.stop()
   }

@@ -1,0 +1,101 @@
+import type { Pool } from 'pg'
+import type { Registry } from 'prom-client'
+import { sqlOfPool } from '../db/sql.ts'
+import { purgeEndpoint } from '../endpoints/purge-endpoint.task.ts'
+import type { DeliveryId, EndpointId } from '../kernel/ids.ts'
+import type { Logger } from '../kernel/log.ts'
+import type { Bus } from '../live/bus.ts'
+import { fanOutTask } from '../messages/fan-out.task.ts'
+import type { TaskQueue } from '../queue/index.ts'
+import { purgeSource } from '../sources/purge-source.task.ts'
+import type { Destination, Sender } from './attempt-delivery.ts'
+import { type RetryPolicy, standardRetryPolicy } from './decide-next.ts'
+import { createDeliveryMeters } from './delivery-meters.ts'
+import { createDeliveryNotices, type DeliveryNotices } from './delivery-notices.ts'
+import { drainTask } from './drain.task.ts'
+import { createDrain, drainConcurrency } from './drain.ts'
+import { createFanOut, fanOutConcurrency } from './fan-out.ts'
+import { maintainTask } from './maintain.task.ts'
+import { createPromoter } from './promote.ts'
+import { createPurgeEndpoint, createPurgeSource } from './purge.ts'
+import { createReconcile } from './reconcile.ts'
+import type { Settled } from './settle.ts'
+import { createSettler } from './settler.ts'
+
+/** The worker's half of this domain: fans out, sends, and looks after what was left behind. */
+export interface Deliveries {
+  /** Registers the handlers with the queue, and begins to look for what falls due. */
+  start(): void
+  /** Looks no more. Handlers end with the queue, which is to be stopped afterwards. */
+  stop(): Promise<void>
+}
+
+export interface DeliveriesDeps {
+  readonly pool: Pool
+  readonly queue: Pick<TaskQueue, 'enqueue' | 'wake' | 'handle'>
+  readonly outbound: Sender
+  readonly endpoints: { byId(id: EndpointId): Promise<Destination | null> }
+  readonly bus: Pick<Bus, 'publish' | 'subscribe'>
+  readonly log: Logger
+  readonly metrics: Registry
+  /** Names this run of this process; a new one at each start. */
+  readonly instanceId: string
+  /** Of Hookline, for `User-Agent`. */
+  readonly version: string
+  /** Default: the schedule of Standard Webhooks. */
+  readonly retryPolicy?: RetryPolicy
+  /** Between two looks for what has fallen due. Default 1,000. */
+  readonly promoteIntervalMs?: number
+}
+
+const promoteIntervalMs = 1_000
+
+export function createDeliveries(deps: DeliveriesDeps): Deliveries {
+  const { queue, log } = deps
+  const sql = sqlOfPool(deps.pool)
+  const notices = createDeliveryNotices(deps.bus)
+  const meters = createDeliveryMeters(deps.metrics)
+  const settler = createSettler({
+    sql,
+    instanceId: deps.instanceId,
+    log,
+    onSettled(batch, settled) {
+      meters.observe(batch, settled)
+      announce(notices, settled)
+    },
+  })
+  const attempts = { retryPolicy: deps.retryPolicy ?? standardRetryPolicy, userAgent: `Hookline/${deps.version}` }
+  const drain = createDrain({ ...deps, ...attempts, settler, notices })
+  const fanOut = createFanOut({ ...deps, notices, notifyDrains })
+  const promoter = createPromoter({ sql, queue, log, intervalMs: deps.promoteIntervalMs ?? promoteIntervalMs })
+  let stopListening = () => {}
+
+  // Here and elsewhere: the endpoints' leases may be held by any process.
+  function notifyDrains(endpointIds: readonly EndpointId[]): void {
+    drain.notify(endpointIds)
+    notices.work(endpointIds)
+  }
+
+  return {
+    start() {
+      queue.handle(fanOutTask, fanOut, { concurrency: fanOutConcurrency })
+      queue.handle(drainTask, drain.handler, { concurrency: drainConcurrency })
+      queue.handle(purgeSource, createPurgeSource({ sql, notices }), { concurrency: 1 })
+      queue.handle(purgeEndpoint, createPurgeEndpoint({ sql, notices }), { concurrency: 1 })
+      queue.handle(maintainTask, createReconcile({ sql, queue, log }), { concurrency: 1 })
+      stopListening = notices.onWork(drain.notify)
+      promoter.start()
+    },
+    async stop() {
+      stopListening()
+      await promoter.stop()
+    },
+  }
+}
+
+function announce(notices: DeliveryNotices, settled: readonly Settled[]): void {
+  for (const [projectId, group] of Map.groupBy(settled, (one) => one.projectId)) {
+    const ids: DeliveryId[] = group.map((one) => one.deliveryId)
+    notices.changed(projectId, ids)
+  }
+}

@@ -1,0 +1,45 @@
+import type { AttemptId, DeliveryId, EndpointId, MessageId, ProjectId, SourceId } from '../kernel/ids.ts'
+import type { AttemptFailure, AttemptResponse } from '../outbound/outbound.ts'
+
+/** How far a delivery is. The last three are final. */
+export type DeliveryStatus = 'pending' | 'retrying' | 'delivered' | 'failed' | 'canceled'
+
+/** One message for one endpoint. */
+export interface Delivery {
+  readonly id: DeliveryId
+  readonly projectId: ProjectId
+  readonly sourceId: SourceId
+  readonly sequence: number
+  readonly messageId: MessageId
+  readonly endpointId: EndpointId
+  readonly status: DeliveryStatus
+  /** Attempts that counted: those made under a lease that was overtaken are listed, but not counted. */
+  readonly attemptCount: number
+  /** Null when the delivery is finished. */
+  readonly nextAttemptAt: Date | null
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+/** One HTTP request of a delivery. */
+export interface Attempt {
+  readonly id: AttemptId
+  readonly deliveryId: DeliveryId
+  /** 1 for the first. Twice the same when an attempt was made under a lease that was overtaken. */
+  readonly number: number
+  readonly startedAt: Date
+  readonly durationMs: number | null
+  /** Null when nothing came back. */
+  readonly response: AttemptResponse | null
+  /** Null when it was answered with 2xx. */
+  readonly failure: AttemptFailure | null
+  readonly failureDetail: string | null
+}
+
+/** Which deliveries are meant: all that is given must hold. */
+export interface DeliveryFilter {
+  readonly endpointId?: EndpointId
+  /** Of these sources' messages. */
+  readonly sourceIds?: readonly SourceId[]
+  readonly statuses?: readonly DeliveryStatus[]
+}

@@ -1,0 +1,26 @@
+/**
+ * Deliveries: one message for one endpoint, attempted until it is delivered, given up or called off.
+ *
+ *   pending ──▶ retrying ──▶ delivered
+ *      │  └────────┬───────▶ failed       (the last attempt failed, or the receiver answered 410)
+ *      └───────────┴───────▶ canceled     (its source or endpoint was deleted)
+ *
+ * What waits, waits in rows: a delivery that is open has `next_attempt_at`. Tasks only say where to look.
+ *
+ *   - **fan-out** (a task per source) makes the deliveries of new messages against one snapshot of the endpoints;
+ *   - **drain** (a task per endpoint) takes the endpoint's lease, sends what is due and hands each outcome to the
+ *     **settler**, which writes those of all endpoints together, fenced by lease and attempt number;
+ *   - **decide-next** chooses what follows an attempt, and is pure;
+ *   - the **promoter** leaves drain tasks when retries fall due, or when a holder has died;
+ *   - **reconcile** and **purge** look after what was left behind.
+ *
+ * Whatever process dies when: the delivery's row still says that it is due, so that it is attempted again, under the
+ * same id. Clients read by the **store** and follow changes by `watchDeliveries`.
+ */
+export { type RetryPolicy, standardRetryPolicy } from './decide-next.ts'
+export { createDeliveries, type Deliveries, type DeliveriesDeps } from './deliveries.ts'
+export type { Attempt, Delivery, DeliveryFilter, DeliveryStatus } from './delivery.ts'
+export { createDeliveryStore, type DeliveryPage, type DeliveryQuery, type DeliveryStore } from './delivery-store.ts'
+export { drainTask } from './drain.task.ts'
+export { maintainTask } from './maintain.task.ts'
+export { type WatchDeps, type WatchOptions, watchDeliveries } from './watch-deliveries.ts'

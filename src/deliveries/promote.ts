@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Sql } from '../db/sql.ts'
+import type { EndpointId } from '../kernel/ids.ts'
+import type { Logger } from '../kernel/log.ts'
+import type { TaskQueue } from '../queue/index.ts'
+import { drainTask, drainTaskFor } from './drain.task.ts'
+import { maintainTask } from './maintain.task.ts'
+
+/**
+ * Leaves drain tasks for endpoints whose deliveries have fallen due: retries, and what a dead process had under way.
+ * Every process looks; a task that waits already is not left twice.
+ */
+export interface Promoter {
+  start(): void
+  stop(): Promise<void>
+}
+
+export interface PromoterDeps {
+  readonly sql: Sql
+  readonly queue: Pick<TaskQueue, 'enqueue' | 'wake'>
+  readonly log: Logger
+  /** Between two looks. */
+  readonly intervalMs: number
+}
+
+/** However many endpoints there are, looking takes at most about this share of one connection's time. */
+const maxShare = 0.05
+const maxEndpoints = 1_000
+/** The periodic task comes back this long after it was left, and is left this often: about once a minute in all. */
+const maintainIntervalSeconds = 30
+
+export function createPromoter(deps: PromoterDeps): Promoter {
+  const stopping = new AbortController()
+  let running: Promise<void> = Promise.resolve()
+
+  async function run(): Promise<void> {
+    let maintainAtMs = performance.now()
+    while (!stopping.signal.aborted) {
+      const startMs = performance.now()
+      try {
+        await promoteDue(deps)
+        if (startMs >= maintainAtMs) {
+          await leaveMaintenance(deps)
+          maintainAtMs = startMs + maintainIntervalSeconds * 1000
+        }
+      } catch (error) {
+        deps.log.warn({ err: error }, 'looking for due deliveries failed')
+      }
+      const restMs = (performance.now() - startMs) / maxShare
+      await sleep(Math.max(deps.intervalMs, restMs), null, stopping).catch(() => undefined)
+    }
+  }
+
+  return {
+    start() {
+      running = run()
+    },
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+/** One look. @returns the endpoints that have due deliveries and nobody who sends them. */
+export async function promoteDue({ sql, queue }: Pick<PromoterDeps, 'sql' | 'queue'>): Promise<EndpointId[]> {
+  const rows = await sql.query<{ endpoint_id: EndpointId }>(dueText, [maxEndpoints], 'promote-due')
+  const endpointIds = rows.map((row) => row.endpoint_id)
+  if (endpointIds.length === 0) return endpointIds
+  await queue.enqueue(sql, drainTask, endpointIds.map(drainTaskFor))
+  queue.wake(drainTask)
+  return endpointIds
+}
+
+async function leaveMaintenance({ sql, queue }: PromoterDeps): Promise<void> {
+  const task = { payload: {}, singletonKey: 'all', delaySeconds: maintainIntervalSeconds }
+  await queue.enqueue(sql, maintainTask, [task])
+}
+
+// One probe per endpoint that nobody drains, whatever the number of deliveries; the limit inside keeps the planner from
+// reading all of them at once. Those waiting longest come first by chance only: the next look finds the rest.
+// Index: deliveries_due_index.
+const dueText = `
+  select s.endpoint_id
+    from endpoint_states as s
+   cross join lateral (
+     select
+       from deliveries as d
+      where d.endpoint_id = s.endpoint_id
+        and d.next_attempt_at <= now()
+      limit 1) as due
+   where s.lease_expires_at is null
+      or s.lease_expires_at <= now()
+   limit $1::int`

@@ -1,0 +1,90 @@
+/**
+ * One run per key in this process. A task for a key that is at work here already needs no run of its own, as long as
+ * the one at work will look again: it is given notice, and the newer task ends. Once the one at work has begun its last
+ * look, its turn is **closed**: then the newer task waits for its end and goes on itself.
+ *
+ *   open ──close()──▶ closed ──end()──▶ gone
+ *     ▲───reopen()──────┘
+ */
+export interface Turns<Key> {
+  /** @returns null when another run has been given notice and will look again. */
+  enter(key: Key): Promise<Turn | null>
+  /** Tells the run at work on this key, if there is one here, to look again. */
+  notify(key: Key): void
+}
+
+export interface Turn {
+  /** Whether notice was given since the last call. */
+  takeNotice(): boolean
+  /** Resolves at the next notice (one not yet taken counts), at the latest after this time. */
+  nextNotice(timeoutMs: number): Promise<void>
+  close(): void
+  reopen(): void
+  end(): void
+  isOpen(): boolean
+}
+
+export function createTurns<Key>(): Turns<Key> {
+  const turns = new Map<Key, OwnTurn>()
+  return {
+    async enter(key) {
+      for (;;) {
+        const current = turns.get(key)
+        if (current === undefined) {
+          const turn = createTurn(() => turns.delete(key))
+          turns.set(key, turn)
+          return turn
+        }
+        if (current.isOpen()) {
+          current.notify()
+          return null
+        }
+        await current.ended
+      }
+    },
+    notify: (key) => turns.get(key)?.notify(),
+  }
+}
+
+interface OwnTurn extends Turn {
+  notify(): void
+  readonly ended: Promise<void>
+}
+
+function createTurn(onEnd: () => void): OwnTurn {
+  const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<void>()
+  let isOpen = true
+  let isNoticed = false
+  let wake = () => {}
+  return {
+    ended,
+    isOpen: () => isOpen,
+    notify() {
+      isNoticed = true
+      wake()
+    },
+    takeNotice() {
+      const was = isNoticed
+      isNoticed = false
+      return was
+    },
+    async nextNotice(timeoutMs) {
+      if (isNoticed) return
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, timeoutMs)
+      wake = resolve
+      await promise
+      clearTimeout(timer)
+    },
+    close() {
+      isOpen = false
+    },
+    reopen() {
+      isOpen = true
+    },
+    end() {
+      onEnd()
+      resolveEnded()
+    },
+  }
+}

@@ -1,0 +1,62 @@
+import type { Environment } from '../config/index.ts'
+import type { AppFace } from './app-face.ts'
+
+/** One command of the program. */
+export interface Command {
+  /** One word or two, such as `keys create`. */
+  readonly name: string
+  readonly summary: string
+  /** Words that must follow, by name. */
+  readonly operands: readonly string[]
+  readonly options: Readonly<Record<string, CommandOption>>
+  /**
+   * @returns the exit code.
+   * @throws UsageError when words or options do not fit; anything else is explained to the user.
+   */
+  run(input: CommandInput, context: CliContext): Promise<number>
+}
+
+export interface CommandOption {
+  /** What stands behind the option, such as `<name>`. */
+  readonly value: string
+  readonly description: string
+  readonly isRequired?: boolean
+}
+
+/** Checked: every operand and every required option is there. */
+export interface CommandInput {
+  readonly operands: Readonly<Record<string, string>>
+  readonly options: Readonly<Record<string, string | undefined>>
+}
+
+/** What surrounds a command: replaced as a whole in tests. */
+export interface CliContext {
+  readonly environment: Environment
+  readonly loadApp: () => Promise<AppFace>
+  /** Prints a line for the user or the next program. */
+  readonly print: (text: string) => void
+  /** Prints a line about what went wrong, or aside. */
+  readonly printError: (text: string) => void
+  /** Whether log lines go to a terminal. */
+  readonly isTerminal: boolean
+}
+
+/** The command line does not fit the command: exit code 2. */
+export class UsageError extends Error {
+  /** What to ask for help with; empty for the program itself. */
+  readonly commandName: string
+
+  constructor(message: string, commandName: string) {
+    super(message)
+    this.name = 'UsageError'
+    this.commandName = commandName
+  }
+}
+
+/** Something failed and is explained already: exit code 1. */
+export class Failure extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'Failure'
+  }
+}

@@ -1,0 +1,9 @@
+import type { Command } from './command.ts'
+import { createKey, listKeys, revokeKey } from './keys.ts'
+import { migrate } from './migrate.ts'
+import { printSchema } from './print-schema.ts'
+import { createProject } from './projects.ts'
+import { serve } from './serve.ts'
+
+/** All there are, in the order of `--help`. */
+export const commands: readonly Command[] = [serve, migrate, createProject, createKey, listKeys, revokeKey, printSchema]

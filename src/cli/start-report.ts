@@ -1,0 +1,17 @@
+import type { RunningApp } from '../app.ts'
+import { version } from './version.ts'
+
+/** What a person wants to know after a start: where to look, the key to use, a request to try. */
+export function startReport({ urls, firstAdminToken, exampleIngressUrl, notices }: Omit<RunningApp, 'stop'>): string {
+  const lines = [`Hookline ${version} is ready.`, '', `  GraphiQL    ${urls.graphiql}`]
+  if (firstAdminToken !== null) lines.push(`  Admin key   ${firstAdminToken}   (shown this once: keep it)`)
+  if (exampleIngressUrl !== null) {
+    lines.push(
+      '',
+      '  Send a webhook:',
+      `    curl -H 'content-type: application/json' -d '{"hello":"world"}' ${exampleIngressUrl}`,
+    )
+  }
+  if (notices.length > 0) lines.push('', ...notices.map((notice) => `  Note: ${notice}`))
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,63 @@
+import { GraphQLError } from 'graphql'
+import type { Logger } from 'pino'
+import { CodedError } from '../kernel/coded-error.ts'
+import { badUserInput, requestError, unavailable } from './request-error.ts'
+
+const retryAfterMs = 1_000
+
+/**
+ * Turns whatever an execution failed with into what the caller is shown. A request error passes as it is; an error of
+ * graphql-js itself (syntax, validation, variables) is the caller's, BAD_USER_INPUT; a database that is away is
+ * UNAVAILABLE; of a CodedError the public part is shown; all else is masked, and logged once under the request's id.
+ */
+export function toClientError(error: unknown, { log, requestId }: { log: Logger; requestId: string }): GraphQLError {
+  const original = originalOf(error)
+  if (original instanceof GraphQLError) {
+    const shown = original.extensions.code === undefined ? badUserInput(original.message) : original
+    return located(shown, error)
+  }
+  if (isDatabaseAway(original)) {
+    log.warn({ requestId, err: original }, 'database unavailable')
+    return located(unavailable(retryAfterMs), error)
+  }
+  if (original instanceof CodedError) {
+    log.info({ requestId, err: original }, 'request refused')
+    return located(new GraphQLError(original.publicMessage, { extensions: { code: original.code } }), error)
+  }
+  log.error({ requestId, err: original }, 'request failed')
+  return located(
+    requestError('INTERNAL_ERROR', `Something failed here; the log tells more of request ${requestId}.`),
+    error,
+  )
+}
+
+// graphql-js wraps what a resolver threw, also when it threw a GraphQLError.
+function originalOf(error: unknown): unknown {
+  let original = error
+  while (original instanceof GraphQLError && original.originalError) original = original.originalError
+  return original
+}
+
+function located(shown: GraphQLError, error: unknown): GraphQLError {
+  if (!(error instanceof GraphQLError)) return shown
+  const place = error.path ? { path: error.path } : {}
+  return new GraphQLError(shown.message, {
+    ...place,
+    nodes: error.nodes ?? null,
+    source: error.source ?? null,
+    positions: error.positions ?? null,
+    extensions: shown.extensions,
+  })
+}
+
+const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ENOTFOUND', 'ETIMEDOUT'])
+
+/** Connection failures (SQLSTATE 08), operator intervention (57P) and exhaustion (53), and the pool's own time-outs. */
+function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (networkCodes.has(code) || /^(08|53|57P)/.test(code)) return true
+  if (/timeout exceeded when trying to connect|Connection terminated|Query read timeout/.test(error.message))
+    return true
+  return error.cause !== undefined && isDatabaseAway(error.cause)
+}

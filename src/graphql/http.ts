@@ -1,0 +1,126 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type ExecutionResult, GraphQLError, OperationTypeNode } from 'graphql'
+import { createYoga, type Plugin } from 'graphql-yoga'
+import type { Authenticator } from '../auth/authenticator.ts'
+import { newId } from '../kernel/ids.ts'
+import type { Logger } from '../kernel/log.ts'
+import { toClientError } from './client-error.ts'
+import type { EventStreams } from './event-streams.ts'
+import { graphiqlOptions } from './graphiql.ts'
+import type { OperationRequest, OperationStream, Operations } from './operations.ts'
+import { requestError } from './request-error.ts'
+
+/** All documents and variables that are of use are far smaller. */
+const maxRequestBodyBytes = 1_048_576
+
+export const graphqlPath = '/graphql'
+
+export interface HttpDeps {
+  readonly operations: Operations
+  readonly authenticator: Authenticator
+  readonly streams: EventStreams
+  readonly log: Logger
+}
+
+interface NodeExchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly requestId: string
+}
+
+/**
+ * GraphQL over HTTP, with subscriptions as GraphQL over SSE, and GraphiQL for browsers. Yoga reads requests and writes
+ * answers; what lies between is ours, the same as for sockets.
+ *
+ * Forged cross-site requests come to nothing: only the Authorization header authenticates, which a page of another
+ * origin can set only when CORS allows it, and it never does.
+ */
+export function createHttpHandler(
+  deps: HttpDeps,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const yoga = createYoga<{ exchange: NodeExchange }>({
+    graphqlEndpoint: graphqlPath,
+    graphiql: graphiqlOptions,
+    landingPage: false,
+    cors: false,
+    multipart: false,
+    batching: false,
+    logging: false,
+    parserAndValidationCache: false,
+    maxRequestBodySize: maxRequestBodyBytes,
+    maskedErrors: { maskError: (error) => withStatus(yogaError(error, deps.log)) },
+    disposeOnProcessTerminate: false,
+    plugins: [operationsPlugin(deps)],
+  })
+  return async (request, response) => {
+    const id = response.getHeader('x-request-id')
+    const exchange = { request, response, requestId: typeof id === 'string' ? id : newId('req') }
+    response.setHeader('cache-control', 'no-store')
+    response.setHeader('referrer-policy', 'no-referrer')
+    response.setHeader('x-frame-options', 'DENY')
+    await yoga(request, response, { exchange })
+  }
+}
+
+function operationsPlugin(deps: HttpDeps): Plugin<object, { exchange: NodeExchange }> {
+  return {
+    onRequestParse({ request, endResponse, fetchAPI }) {
+      // The one media type of those that Yoga reads which HTML forms can send.
+      if (!request.headers.get('content-type')?.startsWith('application/x-www-form-urlencoded')) return
+      endResponse(new fetchAPI.Response(null, { status: 415 }))
+    },
+    onParams({ setParamsHandler }) {
+      setParamsHandler(({ params, context }) => run(deps, params, context.exchange))
+    },
+  }
+}
+
+async function run(
+  deps: HttpDeps,
+  params: OperationRequest,
+  { request, response, requestId }: NodeExchange,
+): Promise<ExecutionResult | OperationStream> {
+  const { operations, authenticator, streams, log } = deps
+  try {
+    const viewer = await authenticator.authenticate(request.headers.authorization)
+    const prepared = operations.prepare(params, { viewer, requestId })
+    if (!('kind' in prepared)) return refused(prepared)
+    if (prepared.kind === OperationTypeNode.MUTATION && request.method !== 'POST') return refused([mutationByGet()])
+    const result = await operations.execute(prepared)
+    if (!(Symbol.asyncIterator in result)) return result
+    return streams.open(result, { viewer: prepared.caller.viewer, response })
+  } catch (error) {
+    return refused([toClientError(error, { log, requestId })])
+  }
+}
+
+function refused(errors: readonly GraphQLError[]): ExecutionResult {
+  return { errors: errors.map(withStatus) }
+}
+
+function mutationByGet(): GraphQLError {
+  const error = requestError('BAD_USER_INPUT', 'Mutations need POST.')
+  error.extensions.http = { status: 405, headers: { allow: 'POST' } }
+  return error
+}
+
+// What Yoga itself refuses: bodies that are too large, are not JSON, or hold something else than a request.
+function yogaError(error: unknown, log: Logger): GraphQLError {
+  if (!(error instanceof GraphQLError)) return toClientError(error, { log, requestId: 'unknown' })
+  const isTooLarge = error.extensions.code === 'REQUEST_ENTITY_TOO_LARGE'
+  const shown = requestError(isTooLarge ? 'QUERY_TOO_LARGE' : 'BAD_USER_INPUT', error.message)
+  if (error.extensions.http) shown.extensions.http = error.extensions.http
+  return shown
+}
+
+const statuses: Record<string, object> = {
+  UNAUTHENTICATED: { status: 401, headers: { 'www-authenticate': 'Bearer' } },
+  UNAVAILABLE: { status: 503, headers: { 'retry-after': '1' } },
+  INTERNAL_ERROR: { status: 500 },
+}
+
+/** How Yoga is told an answer's status. `spec` leaves it 200 for clients that only take `application/json`. */
+function withStatus(error: GraphQLError): GraphQLError {
+  error.extensions.http ??= statuses[String(error.extensions.code)] ?? { status: 400, spec: true }
+  return error
+}

@@ -1,0 +1,228 @@
+import {
+  createSourceEventStream,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  executeRootSelectionSet,
+  executeSubscriptionEvent,
+  type FragmentDefinitionNode,
+  GraphQLError,
+  type GraphQLSchema,
+  Kind,
+  OperationTypeNode,
+  parse,
+  specifiedRules,
+  type ValidatedExecutionArgs,
+  type ValidatedSubscriptionArgs,
+  validate,
+  validateExecutionArgs,
+} from 'graphql'
+import type { Viewer } from '../auth/viewer.ts'
+import type { Logger } from '../kernel/log.ts'
+import { createBodyBudget } from './body-budget.ts'
+import { toClientError } from './client-error.ts'
+import type { Context } from './context.ts'
+import { documentProblem, maxTokens, tooLarge, variablesProblem } from './limits.ts'
+import { objectProblem } from './object-limit.ts'
+import { badUserInput, unauthenticated } from './request-error.ts'
+import type { Services } from './services.ts'
+
+/*
+ * What happens to an operation, whichever transport it came by:
+ *
+ *   authenticated ▸ parsed (tokens) ▸ shape (depth, fields, aliases) ▸ validated ▸ variables ▸ objects ▸ executed ▸ masked
+ *
+ * A subscription's source stream is executed event by event, each with a context of its own: what an earlier event
+ * loaded is never shown again.
+ */
+
+/** As a transport received it; nothing is checked yet. */
+export interface OperationRequest {
+  readonly query?: unknown
+  readonly variables?: unknown
+  readonly operationName?: unknown
+}
+
+export interface Caller {
+  readonly viewer: Viewer | null
+  readonly requestId: string
+}
+
+/** Ready to be executed; what graphql-ws wants to know of it is in the fields of ExecutionArgs. */
+export interface PreparedOperation extends ExecutionArgs {
+  readonly kind: OperationTypeNode
+  readonly caller: { readonly viewer: Viewer; readonly requestId: string }
+  readonly validated: ValidatedExecutionArgs
+}
+
+export type OperationStream = AsyncGenerator<ExecutionResult, void, void>
+
+export interface Operations {
+  /** @returns errors for the client instead, when the operation is refused before any of it is executed. */
+  prepare(request: OperationRequest, caller: Caller): PreparedOperation | readonly GraphQLError[]
+  /** Never rejects. A stream ends after an error of its source, which is its last result. */
+  execute(operation: PreparedOperation): Promise<ExecutionResult | OperationStream>
+}
+
+export function createOperations(deps: {
+  readonly schema: GraphQLSchema
+  readonly services: Services
+  readonly log: Logger
+}): Operations {
+  const { schema, services, log } = deps
+  const documentOf = documentCache(schema)
+  const freshContext = (viewer: Viewer): Context => ({ viewer, services, bodies: createBodyBudget() })
+
+  function prepare(request: OperationRequest, { viewer, requestId }: Caller): ReturnType<Operations['prepare']> {
+    if (viewer === null) return [unauthenticated()]
+    const checked = checkRequest(request)
+    if (checked instanceof GraphQLError) return [checked]
+    const document = documentOf(checked.query)
+    if (Array.isArray(document)) return masked(document, requestId)
+    const args: ExecutionArgs = {
+      schema,
+      document,
+      contextValue: freshContext(viewer),
+      variableValues: checked.variables,
+      operationName: checked.operationName,
+      hideSuggestions: true,
+    }
+    const validated = validateExecutionArgs(args)
+    if (!('schema' in validated)) return masked(validated, requestId)
+    const problem = objectProblem({
+      schema,
+      operation: validated.operation,
+      fragments: fragmentsOf(document),
+      variables: validated.variableValues.coerced,
+    })
+    if (problem !== null) return [problem]
+    return { ...args, kind: validated.operation.operation, caller: { viewer, requestId }, validated }
+  }
+
+  async function execute({ kind, validated, caller }: PreparedOperation): Promise<ExecutionResult | OperationStream> {
+    const { requestId, viewer } = caller
+    try {
+      if (kind !== OperationTypeNode.SUBSCRIPTION) {
+        return maskedResult(await executeRootSelectionSet(validated), requestId)
+      }
+      const subscription = validated as ValidatedSubscriptionArgs
+      const source = await createSourceEventStream(subscription)
+      if (!(Symbol.asyncIterator in source)) return maskedResult(source, requestId)
+      return eventStream(source, {
+        execute: async (rootValue) => {
+          const contextValue = freshContext(viewer)
+          return maskedResult(await executeSubscriptionEvent({ ...subscription, rootValue, contextValue }), requestId)
+        },
+        failed: (error) => ({ errors: masked([error], requestId) }),
+      })
+    } catch (error) {
+      return { errors: masked([error], requestId) }
+    }
+  }
+
+  const masked = (errors: readonly unknown[], requestId: string) =>
+    errors.map((error) => toClientError(error, { log, requestId }))
+
+  function maskedResult(result: ExecutionResult, requestId: string): ExecutionResult {
+    return result.errors === undefined ? result : { ...result, errors: masked(result.errors, requestId) }
+  }
+
+  return { prepare, execute }
+}
+
+interface CheckedRequest {
+  readonly query: string
+  readonly variables: Record<string, unknown> | null
+  readonly operationName: string | null
+}
+
+function checkRequest({ query, variables, operationName }: OperationRequest): CheckedRequest | GraphQLError {
+  if (typeof query !== 'string' || query === '') return badUserInput('`query` needs the text of a GraphQL document.')
+  if (variables !== undefined && (typeof variables !== 'object' || Array.isArray(variables))) {
+    return badUserInput('`variables` needs an object.')
+  }
+  if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') {
+    return badUserInput('`operationName` needs a string.')
+  }
+  const problem = variablesProblem(variables)
+  if (problem !== null) return problem
+  return { query, variables: { ...variables }, operationName: operationName ?? null }
+}
+
+const maxCachedDocuments = 500
+const maxCachedCharacters = 10_000
+
+/** Parses and validates; remembers the documents that clients repeat. */
+function documentCache(schema: GraphQLSchema): (query: string) => DocumentNode | GraphQLError[] {
+  const known = new Map<string, DocumentNode | GraphQLError[]>()
+  return (query) => {
+    const document = known.get(query) ?? documentOf(schema, query)
+    if (query.length <= maxCachedCharacters) {
+      // What was used last is moved to the end, so that the first is the one to forget.
+      known.delete(query)
+      known.set(query, document)
+      const [oldest] = known.keys()
+      if (known.size > maxCachedDocuments && oldest !== undefined) known.delete(oldest)
+    }
+    return document
+  }
+}
+
+function documentOf(schema: GraphQLSchema, query: string): DocumentNode | GraphQLError[] {
+  try {
+    const document = parse(query, { maxTokens })
+    const problem = documentProblem(document)
+    if (problem !== null) return [problem]
+    const errors = validate(schema, document, specifiedRules, { maxErrors: 20, hideSuggestions: true })
+    return errors.length > 0 ? [...errors] : document
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error
+    return [/more than \d+ tokens/.test(error.message) ? tooLarge(`it has over ${maxTokens} tokens`) : error]
+  }
+}
+
+function fragmentsOf(document: DocumentNode): Map<string, FragmentDefinitionNode> {
+  const fragments = document.definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION)
+  return new Map(fragments.map((fragment) => [fragment.name.value, fragment]))
+}
+
+interface EventHandling {
+  execute(event: unknown): Promise<ExecutionResult>
+  /** What to tell the client when the source fails. */
+  failed(error: unknown): ExecutionResult
+}
+
+/**
+ * Executes events as they are asked for, one at a time. Not a generator function: those hold back `return()` while a
+ * `next()` waits, and a subscription that waits for events could not be ended.
+ */
+function eventStream(source: AsyncIterable<unknown>, { execute, failed }: EventHandling): OperationStream {
+  const events = source[Symbol.asyncIterator]()
+  let isEnded = false
+  const end = { done: true, value: undefined } as const
+  const stream: OperationStream = {
+    async next() {
+      if (isEnded) return end
+      try {
+        const event = await events.next()
+        if (isEnded || event.done) return end
+        return { done: false, value: await execute(event.value) }
+      } catch (error) {
+        isEnded = true
+        return { done: false, value: failed(error) }
+      }
+    },
+    async return() {
+      isEnded = true
+      await events.return?.()
+      return end
+    },
+    async throw(error) {
+      await stream.return()
+      throw error
+    },
+    [Symbol.asyncIterator]: () => stream,
+    [Symbol.asyncDispose]: async () => void (await stream.return()),
+  }
+  return stream
+}

@@ -1,0 +1,20 @@
+import { GraphQLSchema } from 'graphql'
+import { builder } from './builder.ts'
+import './root-types.ts'
+import './node-queries.ts'
+import '../auth/auth.graphql.ts'
+import '../projects/projects.graphql.ts'
+import '../sources/sources.graphql.ts'
+import '../sources/source-mutations.graphql.ts'
+import '../messages/messages.graphql.ts'
+import '../messages/source-messages.graphql.ts'
+import '../messages/message-received.graphql.ts'
+import '../endpoints/endpoints.graphql.ts'
+import '../endpoints/endpoint-mutations.graphql.ts'
+import '../deliveries/deliveries.graphql.ts'
+import '../deliveries/delivery-pages.graphql.ts'
+import '../deliveries/delivery-updated.graphql.ts'
+import { schemaDescription } from './schema-description.ts'
+
+/** The whole schema. A domain's types are part of it once they are imported above. */
+export const schema = new GraphQLSchema({ ...builder.toSchema().toConfig(), description: schemaDescription })

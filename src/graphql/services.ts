@@ -1,0 +1,21 @@
+import type { ApiKeyStore } from '../auth/api-key-store.ts'
+import type { DeliveryStore } from '../deliveries/delivery-store.ts'
+import type { DeleteEndpointDeps, EndpointDeps, EndpointStore } from '../endpoints/index.ts'
+import type { Bus } from '../live/bus.ts'
+import type { Feed } from '../live/feed.ts'
+import type { StoredMessage } from '../messages/message.ts'
+import type { MessageStore } from '../messages/message-store.ts'
+import type { DeleteSourceDeps, SourceDeps, SourceStore } from '../sources/index.ts'
+
+/** What resolvers call: the domains' stores, and what their operations need. */
+export interface Services extends SourceDeps, DeleteSourceDeps, EndpointDeps, DeleteEndpointDeps {
+  /** Where clients reach this installation, without a slash at the end; source addresses begin with it. */
+  readonly publicUrl: string
+  readonly bus: Bus
+  readonly apiKeys: ApiKeyStore
+  readonly sources: SourceStore
+  readonly endpoints: EndpointStore
+  readonly messages: MessageStore
+  readonly deliveries: DeliveryStore
+  readonly feed: Feed<StoredMessage>
+}

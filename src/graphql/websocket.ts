@@ -1,0 +1,171 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
+import type { ExecutionArgs, GraphQLError } from 'graphql'
+import { handleProtocols, makeServer, type Server } from 'graphql-ws'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { Viewer } from '../auth/viewer.ts'
+import { newId } from '../kernel/ids.ts'
+import type { Logger } from '../kernel/log.ts'
+import { toClientError } from './client-error.ts'
+import { graphqlPath } from './http.ts'
+import type { KeyWatch } from './key-watch.ts'
+import type { Operations, PreparedOperation } from './operations.ts'
+import { requestError } from './request-error.ts'
+import { type Connection, openConnection } from './socket-connection.ts'
+
+/*
+ * GraphQL over WebSocket, `graphql-transport-ws`: graphql-ws speaks the protocol, `ws` the frames. Operations run as they
+ * do over HTTP. A client authenticates once, with `connectionParams.authorization` or the upgrade's own header; the
+ * socket closes with 4401 without a key, and with 4403 when the key does not hold, or not any more.
+ */
+
+/** The same as for HTTP bodies. */
+const maxFrameBytes = 1_048_576
+const maxOperationsPerSocket = 100
+const connectionInitTimeoutMs = 5_000
+const sweepMs = 1_000
+
+export interface SocketDeps {
+  readonly operations: Operations
+  readonly authenticator: Authenticator
+  readonly keys: KeyWatch
+  /** Pages of this origin may connect, beside those of the host that is asked. */
+  readonly publicUrl: string
+  /** A reader that takes nothing for this long is cut off. */
+  readonly stalledMs: number
+  readonly log: Logger
+}
+
+export interface Sockets {
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Completes all operations and closes all sockets with 1001. */
+  close(): Promise<void>
+}
+
+/** What the hooks of graphql-ws know of a socket. */
+export interface SocketExtra {
+  readonly request: IncomingMessage
+  readonly connection: Connection
+  readonly requestId: string
+  /** Null until the socket is authenticated. */
+  viewer: Viewer | null
+  stopWatching: () => void
+  /** Ends all that the socket runs; its client is told that each is complete. */
+  complete: () => Promise<unknown>
+}
+
+export function createSockets(deps: SocketDeps): Sockets {
+  const { log, stalledMs } = deps
+  const frames = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxFrameBytes,
+    handleProtocols,
+    clientTracking: false,
+  })
+  const protocol = protocolServer(deps)
+  const open = new Set<SocketExtra>()
+  let isClosed = false
+
+  const timer = setInterval(() => {
+    for (const { connection } of open) connection.tick()
+  }, sweepMs)
+  timer.unref()
+
+  function accept(socket: WebSocket, request: IncomingMessage): void {
+    const connection = openConnection({ socket, log, stalledMs })
+    const extra: SocketExtra = {
+      request,
+      connection,
+      requestId: newId('req'),
+      viewer: null,
+      stopWatching: () => undefined,
+      complete: async () => undefined,
+    }
+    open.add(extra)
+    void connection.gone.then(() => open.delete(extra))
+    connection.run(protocol, extra)
+  }
+
+  return {
+    upgrade(request, socket, head) {
+      if (isClosed) return refuse(socket, '503 Service Unavailable')
+      if (pathOf(request) !== graphqlPath) return refuse(socket, '404 Not Found')
+      if (!isOwnOrigin(request, deps.publicUrl)) return refuse(socket, '403 Forbidden')
+      frames.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, request))
+    },
+    async close() {
+      isClosed = true
+      await Promise.all([...open].map(goAway))
+      clearInterval(timer)
+    },
+  }
+}
+
+async function goAway({ connection, complete }: SocketExtra): Promise<void> {
+  await complete()
+  // graphql-ws tells of the completions in the turns that follow.
+  await setImmediate()
+  connection.close(1001, 'Going away')
+  await connection.gone
+}
+
+function protocolServer({ operations, authenticator, keys, log }: SocketDeps): Server<SocketExtra> {
+  // graphql-ws tells only by the kind of an operation which of the two to call; ours needs no telling.
+  const execute = (args: ExecutionArgs) => operations.execute(args as PreparedOperation)
+  return makeServer<Record<string, unknown>, SocketExtra>({
+    connectionInitWaitTimeout: connectionInitTimeoutMs,
+    async onConnect({ extra, connectionParams, subscriptions }) {
+      const authorization = connectionParams?.authorization ?? extra.request.headers.authorization
+      if (typeof authorization !== 'string') return extra.connection.close(4401, 'Unauthorized')
+      const viewer = await authenticator.authenticate(authorization)
+      if (viewer === null || !extra.connection.isOpen()) return false
+      extra.viewer = viewer
+      extra.complete = () => Promise.all(Object.values(subscriptions).map(completeStream))
+      extra.stopWatching = keys.watch(viewer, () => extra.connection.close(4403, 'Forbidden'))
+      return true
+    },
+    async onSubscribe({ extra, subscriptions }, _id, payload) {
+      if (Object.keys(subscriptions).length > maxOperationsPerSocket) return [tooManyOperations()]
+      const { viewer, requestId } = extra
+      try {
+        return operations.prepare(payload, { viewer, requestId })
+      } catch (error) {
+        return [toClientError(error, { log, requestId })]
+      }
+    },
+    execute,
+    subscribe: execute,
+    onClose({ extra }) {
+      extra.stopWatching()
+    },
+  })
+}
+
+// Null while the operation is being prepared, and for queries.
+async function completeStream(stream: object | null): Promise<void> {
+  if (stream !== null && 'return' in stream && typeof stream.return === 'function') await stream.return()
+}
+
+function tooManyOperations(): GraphQLError {
+  return requestError('QUERY_TOO_LARGE', `One socket carries ${maxOperationsPerSocket} operations at most.`)
+}
+
+function pathOf({ url }: IncomingMessage): string {
+  return url?.split('?', 1)[0] ?? ''
+}
+
+/**
+ * Browsers connect to anybody's WebSockets for any page, and say for which. Keys do not travel by themselves as cookies
+ * do, so this is a second line: a page of another origin has no business here. Other clients send no Origin.
+ */
+function isOwnOrigin({ headers }: IncomingMessage, publicUrl: string): boolean {
+  if (headers.origin === undefined) return true
+  const origin = URL.parse(headers.origin)
+  return origin !== null && (origin.host === headers.host || origin.origin === new URL(publicUrl).origin)
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+}

@@ -1,0 +1,156 @@
+import { seesSource } from '../auth/viewer.ts'
+import { builder } from '../graphql/builder.ts'
+import type { Context } from '../graphql/context.ts'
+import { contextLoader } from '../graphql/context-loader.ts'
+import { Header, toHeaders } from '../graphql/header.ts'
+import { addNodeKind } from '../graphql/node.ts'
+import { parsedPayload, textOf } from '../graphql/payload.ts'
+import { requestError } from '../graphql/request-error.ts'
+import { isId, type MessageId } from '../kernel/ids.ts'
+import type { Source } from '../sources/index.ts'
+import { loadSource, SourceNode } from '../sources/sources.graphql.ts'
+import { headerFieldsOf, type StoredMessage } from './message.ts'
+
+const HttpMethod = builder.enumType('HttpMethod', {
+  description: 'A request method.',
+  values: {
+    GET: { description: 'Asks; the query parameters are the payload.' },
+    HEAD: { description: 'Asks for the head alone.' },
+    POST: { description: 'Hands over a body.' },
+    PUT: { description: 'Sets.' },
+    PATCH: { description: 'Changes.' },
+    DELETE: { description: 'Removes.' },
+  } as const,
+})
+
+const EventAttributes = builder.objectRef<StoredMessage>('EventAttributes').implement({
+  description: 'CloudEvents context attributes, given by the sender or derived from its request.',
+  fields: (t) => ({
+    id: t.string({
+      description: "The sender's id of the event; the message's own where it gave none.",
+      resolve: (message) => message.eventId ?? message.id,
+    }),
+    source: t.string({
+      description: 'Where it happened, a URI reference; `/sources/<name>` where the sender said nothing.',
+      resolve: async (message, _args, context) =>
+        message.eventSource ?? `/sources/${(await sourceOf(context, message)).name}`,
+    }),
+    type: t.string({
+      description: 'What happened, such as `order.created`; `webhook` where nothing says so.',
+      resolve: (message) => message.eventType ?? 'webhook',
+    }),
+    subject: t.exposeString('eventSubject', {
+      description: 'What it happened to; null when not said.',
+      nullable: true,
+    }),
+    time: t.expose('eventTime', {
+      type: 'DateTime',
+      description: 'When it happened; null when not said.',
+      nullable: true,
+    }),
+  }),
+})
+
+export const MessageNode = builder.objectRef<StoredMessage>('Message')
+
+builder.node(MessageNode, {
+  description: 'One received or published event. Never changes.',
+  authScopes: { scope: 'listen' },
+  id: { resolve: (message) => message.id, description: '`msg_…`, as the sender was answered.' },
+  fields: (t) => ({
+    source: t.field({
+      type: SourceNode,
+      description: 'Where it came in.',
+      resolve: (message, _args, context) => sourceOf(context, message),
+    }),
+    sequence: t.expose('sequence', {
+      type: 'SafeInt',
+      description: 'Its number in the source: 1, 2, 3 … without holes, in the order of commit.',
+    }),
+    receivedAt: t.expose('receivedAt', { type: 'DateTime', description: 'When it was received.' }),
+    method: t.field({
+      type: HttpMethod,
+      description: 'The method of the request; POST for published events.',
+      resolve: ({ method }) => method as typeof HttpMethod.$inferType,
+    }),
+    query: t.exposeString('query', {
+      description: 'The query string without `?` and without `access_token`; null when there was none.',
+      nullable: true,
+    }),
+    headers: t.field({
+      type: [Header],
+      description:
+        'The header fields in the order received, at most 20 kB. A credential that was checked here is redacted; a signature is kept.',
+      resolve: (message) => toHeaders(headerFieldsOf(message)),
+    }),
+    contentType: t.exposeString('contentType', {
+      description: 'The Content-Type; null when none was sent.',
+      nullable: true,
+    }),
+    remoteAddress: t.exposeString('remoteAddress', {
+      description: "The address that it came from; behind trusted proxies the sender's own.",
+    }),
+    bodyBytes: t.int({ description: 'The size of the body in bytes.', resolve: ({ body }) => body.length }),
+    body: t.expose('body', { type: 'Bytes', description: 'The body, byte for byte.' }),
+    text: t.string({
+      description: 'The body as text; null when it is not UTF-8.',
+      nullable: true,
+      resolve: ({ body }) => textOf(body),
+    }),
+    json: t.field({
+      type: 'JSON',
+      description:
+        'The payload parsed: JSON, or form fields and GET parameters as an object of lists; null when neither, or nested over 500 levels.',
+      nullable: true,
+      resolve: parsedPayload,
+    }),
+    event: t.field({
+      type: EventAttributes,
+      description: "What it says of itself, in CloudEvents' words.",
+      resolve: (message) => message,
+    }),
+  }),
+})
+
+/** The message's source, which goes before its messages do. */
+async function sourceOf(context: Context, message: StoredMessage): Promise<Source> {
+  const source = await loadSource(context, message.sourceId)
+  if (source === null) throw requestError('NOT_FOUND', `The source ${message.sourceId} was deleted.`)
+  return source
+}
+
+/** Bodies are read whole, and how large they are is known only then: so only some at a time. */
+const messagesPerRead = 10
+
+const messageById = contextLoader<MessageId, StoredMessage>(async ({ services, viewer, bodies }, ids) => {
+  const found = new Map<MessageId, StoredMessage>()
+  for (let start = 0; start < ids.length; start += messagesPerRead) {
+    const some = ids.slice(start, start + messagesPerRead)
+    const messages = await bodies.take((leftBytes) => {
+      if (leftBytes === 0) throw requestError('QUERY_TOO_LARGE', 'The bodies are over 8 MiB: ask for fewer messages.')
+      return services.messages.byIds(viewer.projectId, some)
+    })
+    for (const message of messages) found.set(message.id, message)
+  }
+  return found
+})
+
+/** @returns null when it is unknown, another project's, or of a source that the key may not use. */
+export async function loadMessage(context: Context, id: string): Promise<StoredMessage | null> {
+  const message = isId('msg', id) ? await messageById(context, id) : null
+  return message !== null && seesSource(context.viewer, message.sourceId) ? message : null
+}
+
+addNodeKind('msg', { typename: 'Message', scope: 'listen', load: loadMessage })
+
+builder.queryField('message', (t) =>
+  t.field({
+    type: MessageNode,
+    description: 'A message. Scope: LISTEN.',
+    nullable: true,
+    skipTypeScopes: true,
+    authScopes: { scope: 'listen' },
+    args: { id: t.arg.id({ required: true, description: 'Which one.' }) },
+    resolve: (_root, { id }, context) => loadMessage(context, id),
+  }),
+)

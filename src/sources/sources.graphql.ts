@@ -1,0 +1,135 @@
+import { allows, seesSource } from '../auth/viewer.ts'
+import { builder } from '../graphql/builder.ts'
+import { pageArguments, pagedList, totalCountOf } from '../graphql/connection.ts'
+import type { Context } from '../graphql/context.ts'
+import { contextLoader } from '../graphql/context-loader.ts'
+import { addNodeKind } from '../graphql/node.ts'
+import { isId, type SourceId } from '../kernel/ids.ts'
+import type { LogHead } from '../live/log-reader.ts'
+import { ingressUrlOf } from './ingress-token.ts'
+import type { Source } from './source.entity.ts'
+
+export const VerificationPreset = builder.enumType('VerificationPreset', {
+  description: 'Providers whose webhooks are understood without description.',
+  values: { GITHUB: { description: 'GitHub.' } } as const,
+})
+
+const Verification = builder.objectRef<Pick<Source, 'verificationPreset'>>('Verification').implement({
+  description: "How a source's senders prove who they are.",
+  fields: (t) => ({
+    preset: t.expose('verificationPreset', {
+      type: VerificationPreset,
+      description: 'Whose rules are followed; null unless the scheme is PRESET.',
+      nullable: true,
+    }),
+  }),
+})
+
+export const SourceNode = builder.objectRef<Source>('Source')
+
+builder.node(SourceNode, {
+  description: 'A named place that messages come in at: its addresses, its verification, its limits and its log.',
+  id: { resolve: (source) => source.id, description: '`src_…`' },
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'Lower-case name, unique in the project.' }),
+    ingressUrl: t.field({
+      type: 'URL',
+      description:
+        'The address with the secret token, for senders that need no other proof; null for the built-in source and when the key lacks MANAGE.',
+      nullable: true,
+      resolve: (source, _args, { services, viewer }) =>
+        allows(viewer, 'manage') ? ingressUrlOf(services, source) : null,
+    }),
+    verification: t.field({
+      type: Verification,
+      description: 'How senders prove who they are; null when the token in the address is all.',
+      nullable: true,
+      resolve: (source) => (source.verificationPreset === null ? null : source),
+    }),
+    maxBodyBytes: t.exposeInt('maxBodyBytes', { description: 'The largest body that is accepted, in bytes.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the source was created.' }),
+    firstSequence: t.field({
+      type: 'SafeInt',
+      description: 'The sequence of the earliest message that is kept, or the one to come; 1 in a new source.',
+      resolve: async (source, _args, context) => (await headOf(context, source.id)).firstSequence,
+    }),
+    lastSequence: t.field({
+      type: 'SafeInt',
+      description:
+        'The sequence of the latest message; 0 before the first. There are no holes: the log holds `lastSequence - firstSequence + 1`.',
+      resolve: async (source, _args, context) => (await headOf(context, source.id)).lastSequence,
+    }),
+  }),
+})
+
+const headById = contextLoader<SourceId, LogHead>(async ({ services }, ids) => {
+  const heads = await services.messages.heads(ids)
+  return new Map(heads.map((head) => [head.sourceId, head]))
+})
+
+/** Where the log of an existing source begins and ends; an empty log for one that was deleted meanwhile. */
+export async function headOf(context: Context, sourceId: SourceId): Promise<LogHead> {
+  const head = await headById(context, sourceId)
+  return head ?? { sourceId, logEpoch: '', firstSequence: 1, lastSequence: 0 }
+}
+
+const sourceById = contextLoader<SourceId, Source>(async ({ services, viewer }, ids) => {
+  const sources = await services.sources.byIds(viewer, ids)
+  return new Map(sources.map((source) => [source.id, source]))
+})
+
+/** @returns null when it is unknown, another project's, or not for this key. */
+export async function loadSource(context: Context, id: string): Promise<Source | null> {
+  return isId('src', id) && seesSource(context.viewer, id) ? await sourceById(context, id) : null
+}
+
+/** The sources of a list that limits something, those left out that were deleted or are not for this key. */
+export async function loadSources(context: Context, ids: readonly SourceId[] | null): Promise<Source[] | null> {
+  if (ids === null) return null
+  const sources = await Promise.all(ids.map((id) => loadSource(context, id)))
+  return sources.filter((source) => source !== null)
+}
+
+addNodeKind('src', { typename: 'Source', scope: 'read', load: loadSource })
+
+const SourceConnection = builder.connectionObject({
+  type: SourceNode,
+  name: 'SourceConnection',
+  description: 'A page of sources, by name.',
+  fields: (t) => ({
+    totalCount: t.int({ description: 'How many there are in all pages.', resolve: totalCountOf }),
+  }),
+})
+
+const SourceBy = builder.inputType('SourceBy', {
+  description: 'Names one source.',
+  isOneOf: true,
+  fields: (t) => ({ id: t.id({ description: 'By id.' }), name: t.string({ description: 'By name.' }) }),
+})
+
+builder.queryField('source', (t) =>
+  t.field({
+    type: SourceNode,
+    description: 'A source.',
+    nullable: true,
+    args: { by: t.arg({ type: SourceBy, required: true, description: 'Which one.' }) },
+    resolve: (_root, { by }, context) =>
+      'id' in by && by.id ? loadSource(context, by.id) : context.services.sources.byName(context.viewer, by.name ?? ''),
+  }),
+)
+
+const sourceList = pagedList('sources', (text): text is string => text !== '')
+
+builder.queryField('sources', (t) =>
+  t.field({
+    type: SourceConnection,
+    description: 'All sources that the key may use, by name.',
+    args: pageArguments(t.arg),
+    resolve: async (_root, args, context) => {
+      const { sources } = context.services
+      const page = await sources.page(context.viewer, sourceList.read(context, args))
+      const connection = sourceList.connection(context, args, { ...page, keyOf: (source) => source.name })
+      return { ...connection, countAll: () => sources.count(context.viewer) }
+    },
+  }),
+)

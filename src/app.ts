@@ -1,27 +1,39 @@
-import { Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
+import { createApiKeyStore, createAuthenticator } from './auth/index.ts'
 import type { Toolbox } from './cli/app-face.ts'
 import { baseUrlOf, type Config } from './config/index.ts'
 import { registerMasterKeys } from './db/master-keys.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './db/open-database.ts'
 import { isUpToDate } from './db/orm.ts'
-import { purgeEndpoint } from './endpoints/index.ts'
+import type { Sql } from './db/sql.ts'
+import { createDeliveries, createDeliveryStore, drainTask, maintainTask } from './deliveries/index.ts'
+import { createEndpointDirectory, createEndpointStore, purgeEndpoint } from './endpoints/index.ts'
 import { entities } from './entities.ts'
 import { findOpenSource, prepareFirstStart } from './first-start.ts'
-import { createHttpServer } from './http/index.ts'
+import { createGraphql } from './graphql/index.ts'
+import { createHttpServer, createMetrics, findFreePort, type HttpServerOptions } from './http/index.ts'
 import { ingressRoute } from './http/ingress-route.ts'
 import { createBodyBudget, createIngress } from './ingress/index.ts'
-import type { SourceId } from './kernel/ids.ts'
+import { newId, type SourceId } from './kernel/ids.ts'
 import type { Logger } from './kernel/log.ts'
+import { version } from './kernel/version.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
-import { type Bus, sourceChannel } from './live/bus.ts'
-import { createEpochs } from './live/epoch.ts'
-import { createMemoryBus } from './live/memory-bus.ts'
-import { createRedisBus } from './live/redis-bus.ts'
-import { createRecorder, fanOutTask, type Recorder } from './messages/index.ts'
+import {
+  type Bus,
+  createEpochs,
+  createFeed,
+  createMemoryBus,
+  createRedisBus,
+  type Epochs,
+  sourceChannel,
+} from './live/index.ts'
+import { createMessageStore, createRecorder, fanOutTask, type Recorder } from './messages/index.ts'
+import { type AddressGuard, createAddressGuard } from './outbound/address-guard.ts'
+import { createOutbound, type Outbound } from './outbound/outbound.ts'
 import { createTaskQueue, type TaskQueue } from './queue/index.ts'
 import { createSealer, type Sealer } from './secrets/index.ts'
 import { loadMasterKeyFile } from './secrets/master-key-file.ts'
-import { createSourceDirectory, ingressUrlOf, purgeSource } from './sources/index.ts'
+import { createSourceDirectory, createSourceStore, ingressUrlOf, purgeSource } from './sources/index.ts'
 import { createToolbox } from './toolbox.ts'
 
 /**
@@ -78,52 +90,125 @@ export async function printSchema(): Promise<string> {
 }
 
 async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promise<RunningApp> {
-  const metrics = new Registry()
-  const database = await openDatabase(databaseOptions(config, log))
-  lifecycle.defer('the database', database.close)
-  const { sql, orm, pool } = database
-  const sealer = await openSealer(config, database)
-  const bus =
-    config.redisUrl === null ? createMemoryBus({ log }) : createRedisBus({ url: config.redisUrl, log, metrics })
-  lifecycle.defer('the live bus', bus.close)
-  const epochs = createEpochs({ sql, bus, log })
-  lifecycle.defer('the configuration epochs', epochs.close)
-  const queue = createTaskQueue({ pool, log, metrics, bus, graceMs: config.shutdownTimeoutMs })
-  lifecycle.defer('the task queue', queue.stop)
-  await queue.start([fanOutTask, purgeSource, purgeEndpoint])
-  if (database.embedded !== null) await queue.reclaimActive()
-
-  const recorder = openRecorder({ database, bus, queue, log, metrics })
-  lifecycle.defer('the recorder', recorder.close)
-  const directory = createSourceDirectory({ sql, sealer, epochs })
-  const ingress = createIngress({
-    directory,
-    recorder,
-    budget: createBodyBudget(maxReceivingBytes),
-    onError: (error) => log.warn({ err: error }, 'looking up a source failed'),
-  })
+  // Addresses are handed out before the server listens, so a free port is chosen first.
+  const port = config.port === 0 ? await findFreePort(config.host) : config.port
+  const base = baseUrlOf(config, port)
+  const foundation = await openFoundation(config, log, lifecycle)
+  const { orm, sql, sealer, epochs } = { ...foundation, ...foundation.database }
+  const isApi = config.role !== 'worker'
+  if (config.role !== 'api') startWorker(foundation, lifecycle)
+  const edge = isApi ? openEdge(foundation, base, lifecycle) : null
   const server = createHttpServer({
-    routes: [ingressRoute(ingress)],
+    routes: [],
+    ...edge,
     host: config.host,
-    port: config.port,
+    port,
     tls: config.tls,
-    version: '0.1.0',
-    checks: [{ name: 'database', check: () => checkDatabase(database) }],
+    version,
+    checks: [{ name: 'database', check: () => checkDatabase(sql) }],
     log,
-    metrics,
+    metrics: foundation.metrics,
     drainTimeoutMs: config.shutdownTimeoutMs,
   })
-  lifecycle.defer('the HTTP server', server.drain)
-  const firstAdminToken = await prepareFirstStart({ orm, sql, sealer, epochs })
-  const { port } = await server.listen()
-  const base = baseUrlOf(config, port)
-  const source = await findOpenSource(orm)
+  lifecycle.defer('the HTTP server', async () => {
+    // Subscriptions do not end by themselves: the drain waits for them to be completed.
+    await Promise.all([server.drain(), edge?.close()])
+  })
+  const firstAdminToken = isApi ? await prepareFirstStart({ orm, sql, sealer, epochs }) : null
+  const source = isApi ? await findOpenSource(orm) : null
+  await server.listen()
   return {
     urls: { base, graphiql: `${base}/graphql` },
     firstAdminToken,
     exampleIngressUrl: source === null ? null : ingressUrlOf({ sealer, publicUrl: base }, source),
     notices: noticesOf(config),
     stop: lifecycle.close,
+  }
+}
+
+/** What both roles stand on. */
+interface Foundation {
+  readonly log: Logger
+  readonly metrics: Registry
+  readonly database: Database
+  readonly sealer: Sealer
+  readonly guard: AddressGuard
+  readonly bus: Bus
+  readonly epochs: Epochs
+  readonly outbound: Outbound
+  readonly queue: TaskQueue
+}
+
+async function openFoundation(config: Config, log: Logger, lifecycle: Lifecycle): Promise<Foundation> {
+  const metrics = createMetrics()
+  const database = await openDatabase(databaseOptions(config, log))
+  lifecycle.defer('the database', database.close)
+  const sealer = await openSealer(config, database.sql)
+  const bus =
+    config.redisUrl === null ? createMemoryBus({ log }) : createRedisBus({ url: config.redisUrl, log, metrics })
+  lifecycle.defer('the live bus', bus.close)
+  const epochs = createEpochs({ sql: database.sql, bus, log })
+  lifecycle.defer('the configuration epochs', epochs.close)
+  const guard = createAddressGuard(config)
+  const outbound = createOutbound({ guard })
+  lifecycle.defer('outbound connections', outbound.close)
+  const queue = createTaskQueue({ pool: database.pool, log, metrics, bus, graceMs: config.shutdownTimeoutMs })
+  lifecycle.defer('the task queue', queue.stop)
+  await queue.start([fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint])
+  // Nobody else works on an embedded database: what is under way there was left behind by a run that died.
+  if (database.embedded !== null) await queue.reclaimActive()
+  return { log, metrics, database, sealer, guard, bus, epochs, outbound, queue }
+}
+
+/** Fans out and delivers. */
+function startWorker(foundation: Foundation, lifecycle: Lifecycle): void {
+  const { database } = foundation
+  const endpoints = createEndpointDirectory({ ...foundation, sql: database.sql })
+  const instanceId = newId('run')
+  const deliveries = createDeliveries({ ...foundation, pool: database.pool, endpoints, instanceId, version })
+  deliveries.start()
+  lifecycle.defer('deliveries', deliveries.stop)
+}
+
+type Edge = Required<Pick<HttpServerOptions, 'routes' | 'fallback' | 'upgrade'>> & { close(): Promise<void> }
+
+/** Takes messages in, and answers GraphQL. */
+function openEdge(foundation: Foundation, publicUrl: string, lifecycle: Lifecycle): Edge {
+  const { log, bus, database } = foundation
+  const { orm, sql } = database
+  const recorder = openRecorder(foundation)
+  lifecycle.defer('the recorder', recorder.close)
+  const ingress = createIngress({
+    directory: createSourceDirectory({ ...foundation, sql }),
+    recorder,
+    budget: createBodyBudget(maxReceivingBytes),
+    onError: (error) => log.warn({ err: error }, 'looking up a source failed'),
+  })
+  const messages = createMessageStore(sql)
+  const feed = createFeed({ ...foundation, reader: messages })
+  lifecycle.defer('the live feed', feed.close)
+  const graphql = createGraphql({
+    ...foundation,
+    orm,
+    publicUrl,
+    authenticator: createAuthenticator({ ...foundation, sql }),
+    apiKeys: createApiKeyStore(orm),
+    sources: createSourceStore(orm),
+    endpoints: createEndpointStore(orm),
+    deliveries: createDeliveryStore(sql),
+    messages,
+    feed,
+    bus,
+  })
+  return {
+    routes: [ingressRoute(ingress)],
+    fallback: {
+      template: '/graphql',
+      methods: 'any',
+      handle: (exchange) => graphql.handle(exchange.request, exchange.response),
+    },
+    upgrade: graphql.upgrade,
+    close: graphql.close,
   }
 }
 
@@ -134,23 +219,16 @@ function databaseOptions(config: Config, log: Logger): DatabaseOptions {
   return { ...config, poolSize: config.databasePoolSize, entities, log }
 }
 
-async function openSealer(config: Config, { sql }: Database): Promise<Sealer> {
+async function openSealer(config: Config, sql: Sql): Promise<Sealer> {
   const masterKeys = config.masterKeys ?? (await loadMasterKeyFile(config.dataDir))
   await registerMasterKeys(sql, masterKeys)
   return createSealer(masterKeys)
 }
 
-function openRecorder(options: {
-  database: Database
-  bus: Bus
-  queue: TaskQueue
-  log: Logger
-  metrics: Registry
-}): Recorder {
-  const { bus, queue, log, metrics } = options
+function openRecorder({ database, bus, queue, log, metrics }: Foundation): Recorder {
   const taskOf = (sourceId: SourceId) => ({ payload: { sourceId }, singletonKey: sourceId })
   return createRecorder({
-    databaseUrl: options.database.databaseUrl,
+    databaseUrl: database.databaseUrl,
     fanOutStatement: (sourceIds) => queue.insertStatement(fanOutTask, sourceIds.map(taskOf)),
     onCommitted(heads) {
       for (const [sourceId, sequence] of heads) bus.publish(sourceChannel(sourceId), String(sequence))
@@ -161,7 +239,7 @@ function openRecorder(options: {
   })
 }
 
-async function checkDatabase({ sql }: Database): Promise<void> {
+async function checkDatabase(sql: Sql): Promise<void> {
   if (!(await isUpToDate(sql))) throw new Error('the database lacks migrations of this version')
 }
 

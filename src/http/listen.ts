@@ -1,4 +1,4 @@
-import type { Server } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { CodedError } from '../kernel/coded-error.ts'
 
 export interface ListenAddress {
@@ -24,6 +24,14 @@ export async function listen(server: Server, address: ListenAddress): Promise<nu
   })
   const bound = server.address()
   return typeof bound === 'object' && bound !== null ? bound.port : address.port
+}
+
+/** A port that nobody listens on at this moment. */
+export async function findFreePort(host: string): Promise<number> {
+  const server = createServer()
+  const port = await listen(server, { host, port: 0 })
+  await new Promise((resolve) => server.close(resolve))
+  return port
 }
 
 function listenError({ host, port }: ListenAddress, cause: NodeJS.ErrnoException): CodedError {

@@ -146,7 +146,7 @@ async function openFoundation(config: Config, log: Logger, lifecycle: Lifecycle)
   const sealer = await openSealer(config, database.sql)
   const bus =
     config.redisUrl === null ? createMemoryBus({ log }) : createRedisBus({ url: config.redisUrl, log, metrics })
-  lifecycle.defer('the live bus', bus.close)
+  lifecycle.defer('the live bus', () => bus.close())
   const epochs = createEpochs({ sql: database.sql, bus, log })
   lifecycle.defer('the configuration epochs', epochs.close)
   const guard = createAddressGuard(config)
@@ -186,7 +186,7 @@ function openEdge(foundation: Foundation, publicUrl: string, lifecycle: Lifecycl
   })
   const messages = createMessageStore(sql)
   const feed = createFeed({ ...foundation, reader: messages })
-  lifecycle.defer('the live feed', feed.close)
+  lifecycle.defer('the live feed', () => feed.close())
   const graphql = createGraphql({
     ...foundation,
     orm,

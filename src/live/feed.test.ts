@@ -339,6 +339,21 @@ test('nothing is read for a stream that is not pulled, and it holds up nobody', 
   expect(words(await take(idle, 3))).toBe('1 2 3')
 })
 
+test('a stream from now does not wait for what slower streams have not read', async () => {
+  const sourceId = await createSource()
+  const { reader, open } = createTestFeed({ pageRows: 10 })
+  const slow = open({ sourceId, after: 'now' })
+  await take(slow, 1)
+  await write(sourceId, 1_000)
+  const quick = open({ sourceId, after: 'now' })
+  expect(words(await take(quick, 1))).toBe('caught-up@1000')
+  const next = take(quick, 1)
+  await write(sourceId, 1)
+  expect(words(await next)).toBe('1001')
+  expect(reader.pageCalls).toEqual([{ sourceId, after: 1_000 }])
+  expect(words(await take(slow, 1_001))).toBe(range(1, 1_001).join(' '))
+})
+
 test('a source with a long backlog does not hide the others', async () => {
   const [long, medium, live] = [await createSource(), await createSource(), await createSource()]
   await write(long, 5_000)
@@ -360,7 +375,19 @@ test('a source with a long backlog does not hide the others', async () => {
 
 test('an abort ends a waiting stream at once, and the source is not watched any more', async () => {
   const sourceId = await createSource()
-  const { feed, reader } = createTestFeed({ pollMs: { healthy: 50, unhealthy: 50 } })
+  const channels = new Set<string>()
+  const counting: Bus = {
+    ...bus,
+    subscribe(channel, listener) {
+      const leave = bus.subscribe(channel, listener)
+      channels.add(channel)
+      return () => {
+        channels.delete(channel)
+        leave()
+      }
+    },
+  }
+  const { feed, reader } = createTestFeed({ bus: counting, pollMs: { healthy: 50, unhealthy: 50 } })
   const controller = new AbortController()
   const stream = feed.open({ positions: [{ sourceId, after: 0 }], signal: controller.signal })
   await take(stream, 1)
@@ -375,6 +402,7 @@ test('an abort ends a waiting stream at once, and the source is not watched any 
   reader.headCalls.length = 0
   await vi.waitUntil(() => reader.headCalls.length > 1)
   expect(new Set(reader.headCalls.flat())).toEqual(new Set([other]))
+  expect(channels).toEqual(new Set([sourceChannel(other)]))
 })
 
 test('return() and close() end a waiting stream at once, an aborted signal before it begins', async () => {
@@ -445,6 +473,7 @@ test('a wake-up that says too much, or nonsense, does no harm', async () => {
     const heads = reader.headCalls.length + reader.pageCalls.length
     if (payload !== '-5') await vi.waitUntil(() => reader.headCalls.length + reader.pageCalls.length > heads)
   }
+  expect(reader.pageCalls.length).toBeLessThan(5)
   await write(sourceId, 1)
   expect(words(await waiting)).toBe('1')
 })

@@ -166,11 +166,10 @@ export class WatchedSource<Row extends LogRow> {
   }
 
   async #advance(): Promise<void> {
-    const { end } = this.tail
-    const messages = await this.page(end, this.#options.tailPageBytes)
+    const messages = await this.page(this.tail.end, this.#options.tailPageBytes)
     this.#isAdvancing = false
     if (this.#isClosed) return
-    if (messages !== null && this.tail.end === end) this.#append(messages)
+    if (messages !== null) this.#append(messages)
     this.wake()
   }
 

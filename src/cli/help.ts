@@ -1,6 +1,6 @@
 import { settingsTable } from '../config/index.ts'
+import { version } from '../kernel/version.ts'
 import type { Command } from './command.ts'
-import { version } from './version.ts'
 
 /** What `hookline --help` prints: commands and every environment variable. */
 export function programHelp(commands: readonly Command[]): string {

@@ -1,9 +1,9 @@
+import { version } from '../kernel/version.ts'
 import { type CliContext, UsageError } from './command.ts'
 import { parseCommandLine } from './command-line.ts'
 import { commands } from './commands.ts'
 import { explainError } from './explain-error.ts'
 import { commandHelp, programHelp } from './help.ts'
-import { version } from './version.ts'
 
 /**
  * Runs the command that `argv` asks for.

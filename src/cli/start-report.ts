@@ -1,5 +1,5 @@
 import type { RunningApp } from '../app.ts'
-import { version } from './version.ts'
+import { version } from '../kernel/version.ts'
 
 /** What a person wants to know after a start: where to look, the key to use, a request to try. */
 export function startReport({ urls, firstAdminToken, exampleIngressUrl, notices }: Omit<RunningApp, 'stop'>): string {

@@ -163,7 +163,8 @@ function follow(openExchanges: WeakMap<Duplex, OpenExchange>, open: OpenExchange
     setTimeout(() => request.complete || socket.destroy(), lingerMs).unref()
   })
   response.once('close', () => {
-    if (openExchanges.get(socket) === open) openExchanges.delete(socket)
+    // While its body still arrives, what goes wrong on the connection concerns this request and no new one.
+    if (request.complete && openExchanges.get(socket) === open) openExchanges.delete(socket)
   })
   // A write after the client left is reported here; the log line says `aborted` already.
   response.on('error', () => {})

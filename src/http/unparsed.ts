@@ -9,7 +9,7 @@ import { type Problem, problemMessage } from './problem.ts'
 export interface UnparsedDependencies {
   readonly log: Logger
   readonly metrics: HttpMetrics
-  /** The latest exchange on a connection, while it is open. */
+  /** The latest exchange on a connection, until it is answered and its request has arrived whole. */
   readonly openExchanges: WeakMap<Duplex, OpenExchange>
 }
 
@@ -21,7 +21,9 @@ export function answerClientError(
 ): void {
   const problem = problemOfClientError(error)
   const open = dependencies.openExchanges.get(socket)
-  if (problem === null || !socket.writable) {
+  // What comes behind an answer that announced the close is no request: the client was told already.
+  const isAfterLast = error.code === 'HPE_CLOSED_CONNECTION' && open === undefined
+  if (problem === null || isAfterLast || !socket.writable) {
     socket.destroy()
   } else if (open === undefined) {
     refuse(dependencies, socket, problem)

@@ -126,6 +126,39 @@ test('a client that goes on sending after its answer is cut', async () => {
   expect(await connection.closed()).toMatch(/^HTTP\/1.1 404 /)
 })
 
+test('a client that hangs up on its early answer is not logged as a malformed request', async () => {
+  const { port, url, lines, line } = await startServer({ routes: [echo] })
+  const connection = await openConnection(port)
+  connection.send('POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc')
+  await connection.receives('NOT_FOUND')
+  connection.socket.end()
+  await connection.closed()
+  await fetch(`${url}/healthz`)
+  await line({ route: '/healthz' })
+  expect(lines.map(({ route }) => route)).toEqual(['(unknown)', '/healthz'])
+})
+
+test('what comes behind an answer that announced the close is dropped without a word', async () => {
+  const { port, url, lines, line } = await startServer({ routes: [echo] })
+  const connection = await openConnection(port)
+  connection.send(
+    'GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n',
+  )
+  expect((await connection.closed()).match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200'])
+  await fetch(`${url}/nowhere`)
+  await line({ route: '(unknown)' })
+  expect(lines.map(({ route }) => route)).toEqual(['/healthz', '(unknown)'])
+})
+
+test('an upload that is refused early gets its answer, however large it is', async () => {
+  const { url } = await startServer({ routes: [echo] })
+  const body = Buffer.alloc(8_000_000)
+  for (let round = 0; round < 5; round += 1) {
+    const answer = await fetch(`${url}/nowhere`, { method: 'POST', body })
+    expect([answer.status, await answer.json()]).toMatchObject([404, { code: 'NOT_FOUND' }])
+  }
+})
+
 test('an upload that waits for 100-continue gets it', async () => {
   const { port } = await startServer({ routes: [echo] })
   const connection = await openConnection(port)

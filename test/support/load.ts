@@ -7,6 +7,9 @@ export interface Load {
   stop(): Promise<void>
 }
 
+/** Between two requests of one sender: about 500 a second in all, so that a history stays small enough to judge. */
+const pauseMs = 15
+
 /** Sends different contents one after another, over `senders` connections, until stopped. */
 export function startLoad(urls: () => string, senders: number): Load {
   const acknowledged = new Map<string, string>()
@@ -25,10 +28,8 @@ export function startLoad(urls: () => string, senders: number): Load {
       const body = JSON.stringify({ number: next++ })
       const id = await send(urls(), body)
       if (id !== null) acknowledged.set(id, body)
-      else {
-        load.failedCount += 1
-        await new Promise((resolve) => setTimeout(resolve, 20))
-      }
+      else load.failedCount += 1
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
   })
   return load

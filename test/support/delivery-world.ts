@@ -1,0 +1,229 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Pool } from 'pg'
+import { Registry } from 'prom-client'
+import { createPool } from '../../src/db/pool.ts'
+import { type Sql, sqlOfPool, withTransaction } from '../../src/db/sql.ts'
+import { createDeliveries, type DeliveriesDeps, drainTask, maintainTask } from '../../src/deliveries/index.ts'
+import { createEndpointDirectory, purgeEndpoint } from '../../src/endpoints/index.ts'
+import { type EndpointId, newId, type ProjectId, type SourceId } from '../../src/kernel/ids.ts'
+import { createLog } from '../../src/kernel/log.ts'
+import { createEpochs } from '../../src/live/epoch.ts'
+import { createMemoryBus } from '../../src/live/memory-bus.ts'
+import { fanOutTask } from '../../src/messages/index.ts'
+import { createAddressGuard } from '../../src/outbound/address-guard.ts'
+import { createOutbound } from '../../src/outbound/outbound.ts'
+import { createTaskQueue, type TaskQueue } from '../../src/queue/index.ts'
+import { createSealer, generateMasterKey, parseMasterKeys } from '../../src/secrets/index.ts'
+import { generateSecret } from '../../src/signatures/standard-webhooks.ts'
+import { purgeSource } from '../../src/sources/purge-source.task.ts'
+import { createTestDatabase } from './database.ts'
+
+/** A project on a database of its own, workers that deliver, and receivers to deliver to. */
+export type DeliveryWorld = Awaited<ReturnType<typeof createDeliveryWorld>>
+
+export interface ReceivedRequest {
+  readonly method: string
+  readonly headers: IncomingMessage['headers']
+  readonly body: Buffer
+  readonly path: string
+}
+
+export interface Receiver {
+  readonly url: string
+  readonly requests: ReceivedRequest[]
+  close(): Promise<void>
+}
+
+export type Answer = (response: ServerResponse, request: ReceivedRequest, count: number) => void
+
+const log = createLog({ level: 'silent', isPretty: false })
+const tasks = [fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint]
+
+export async function createDeliveryWorld() {
+  const database = await createTestDatabase()
+  const pool = createPool({ ...database, max: 20, applicationName: 'test', onError: () => undefined })
+  const sql = sqlOfPool(pool)
+  const masterKeys = parseMasterKeys(generateMasterKey())
+  if (!masterKeys.ok) throw new Error(masterKeys.problems.join())
+  const sealer = createSealer(masterKeys.keys)
+  const bus = createMemoryBus()
+  const epochs = createEpochs({ sql, bus, log })
+  const closers: (() => Promise<void>)[] = []
+  const producer = createTaskQueue({ pool, log, metrics: new Registry() })
+  await producer.start(tasks)
+  closers.push(() => producer.stop())
+
+  async function startWorker(options: Partial<DeliveriesDeps> & { graceMs?: number } = {}) {
+    const metrics = new Registry()
+    const graceMs = options.graceMs ?? 1_000
+    const queue = createTaskQueue({ pool, log, metrics, bus, graceMs })
+    await queue.start(tasks)
+    const guard = createAddressGuard({ allowedNetworks: [], allowsLoopback: true })
+    const outbound = createOutbound({ guard })
+    const endpoints = createEndpointDirectory({ sql, sealer, epochs })
+    const instanceId = newId('run')
+    const base = { pool, queue, outbound, endpoints, bus, log, metrics, instanceId, version: '1.2.3' }
+    const deliveries = createDeliveries({ ...base, promoteIntervalMs: 50, ...options })
+    deliveries.start()
+    let stopping: Promise<void> | null = null
+    const stopAll = async () => {
+      await deliveries.stop()
+      await queue.stop()
+      await outbound.close()
+    }
+    const stop = () => {
+      stopping ??= stopAll()
+      return stopping
+    }
+    closers.push(stop)
+    return { queue, metrics, instanceId, stop }
+  }
+
+  async function startReceiver(answer: Answer = (response) => response.end()): Promise<Receiver> {
+    const receiver = await listen(answer)
+    closers.push(receiver.close)
+    return receiver
+  }
+
+  return {
+    pool,
+    sql,
+    bus,
+    queue: producer,
+    startWorker,
+    startReceiver,
+    ...createRows({ sql, pool, queue: producer, seal: sealer.seal }),
+    async close() {
+      for (const close of closers.reverse()) await close()
+      epochs.close()
+      await bus.close()
+      await pool.end()
+      await database.drop()
+    },
+  }
+}
+
+function createRows(deps: { sql: Sql; pool: Pool; queue: TaskQueue; seal: ReturnType<typeof createSealer>['seal'] }) {
+  const { sql, pool, queue } = deps
+  return {
+    async createProject(): Promise<ProjectId> {
+      const id = newId('prj')
+      await sql.query(`insert into projects (id, name, created_at) values ($1, $1, now())`, [id])
+      return id
+    },
+    async createSource(projectId: ProjectId): Promise<SourceId> {
+      const id = newId('src')
+      await sql.query(`insert into source_heads (source_id, project_id, log_epoch) values ($1, $2, 'e')`, [
+        id,
+        projectId,
+      ])
+      await sql.query(`insert into fan_out_marks (source_id) values ($1)`, [id])
+      return id
+    },
+    async createEndpoint(projectId: ProjectId, url: string, sourceIds: SourceId[] | null = null) {
+      const id = newId('ept')
+      const secret = generateSecret()
+      const secretId = newId('sec')
+      await sql.query(
+        `insert into endpoints (id, project_id, url, source_ids, created_at) values ($1, $2, $3, $4, now())`,
+        [id, projectId, url, sourceIds],
+      )
+      await sql.query(`insert into secrets (id, owner_id, sealed, hint, created_at) values ($1, $2, $3, '', now())`, [
+        secretId,
+        id,
+        deps.seal(secret, { table: 'secrets', rowId: secretId }),
+      ])
+      await sql.query(`insert into endpoint_states (endpoint_id, project_id) values ($1, $2)`, [id, projectId])
+      return { id, secret }
+    },
+    /** What the recorder does: messages, head and task in one transaction. */
+    async publish(sourceId: SourceId, count = 1, message: Partial<{ body: Buffer; contentType: string }> = {}) {
+      const ids = await withTransaction(pool, (transaction) => record(queue, transaction, { sourceId, count, message }))
+      queue.wake(fanOutTask)
+      return ids
+    },
+    deliveries: () =>
+      sql.query<{ id: string; message_id: string; endpoint_id: EndpointId; status: string; attempt_count: number }>(
+        `select id, message_id, endpoint_id, status, attempt_count from deliveries order by id`,
+      ),
+    attempts: () =>
+      sql.query<{ delivery_id: string; number: number; status: number | null; failure: string | null }>(
+        `select delivery_id, number, status, failure from attempts order by id`,
+      ),
+    async statuses(): Promise<Record<string, number>> {
+      const rows = await sql.query<{ status: string; count: number }>(
+        `select status, count(*)::int as count from deliveries group by status`,
+      )
+      return Object.fromEntries(rows.map((row) => [row.status, row.count]))
+    },
+  }
+}
+
+export async function record(
+  queue: TaskQueue,
+  sql: Sql,
+  {
+    sourceId,
+    count = 1,
+    message = {},
+  }: { sourceId: SourceId; count?: number; message?: Partial<{ body: Buffer; contentType: string }> },
+): Promise<string[]> {
+  const [head] = await sql.query<{ project_id: string; last_sequence: number }>(
+    `select project_id, last_sequence from source_heads where source_id = $1 for no key update`,
+    [sourceId],
+  )
+  if (head === undefined) throw new Error('no such source')
+  const ids = Array.from({ length: count }, () => newId('msg'))
+  await sql.query(
+    `insert into messages (source_id, sequence, id, project_id, received_at, method, headers, content_type, remote_address, body)
+     select $1, $2::bigint + place, id, $3, now(), 'POST', '[]', $5, '127.0.0.1', $6
+       from unnest($4::text[]) with ordinality as m (id, place)`,
+    [
+      sourceId,
+      head.last_sequence,
+      head.project_id,
+      ids,
+      message.contentType ?? null,
+      message.body ?? Buffer.from('{}'),
+    ],
+  )
+  await sql.query(`update source_heads set last_sequence = last_sequence + $2 where source_id = $1`, [sourceId, count])
+  await queue.enqueue(sql, fanOutTask, [{ payload: { sourceId }, singletonKey: sourceId }])
+  return ids
+}
+
+async function listen(answer: Answer): Promise<Receiver> {
+  const requests: ReceivedRequest[] = []
+  const server: Server = createServer(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const { method = '', headers, url = '' } = request
+    const received = { method, headers, body: Buffer.concat(chunks), path: url }
+    requests.push(received)
+    answer(response, received, requests.length)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/hook`,
+    requests,
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/** Waits for a state. @throws what the last check threw, after 20 s. */
+export async function until(check: () => Promise<void> | void): Promise<void> {
+  const endMs = performance.now() + 20_000
+  for (;;) {
+    try {
+      return await check()
+    } catch (error) {
+      if (performance.now() > endMs) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}

@@ -145,7 +145,9 @@ async function openFoundation(config: Config, log: Logger, lifecycle: Lifecycle)
   lifecycle.defer('the database', database.close)
   const sealer = await openSealer(config, database.sql)
   const bus =
-    config.redisUrl === null ? createMemoryBus({ log }) : createRedisBus({ url: config.redisUrl, log, metrics })
+    config.redisUrl === null
+      ? createMemoryBus({ log, reachesAll: database.embedded !== null })
+      : createRedisBus({ url: config.redisUrl, log, metrics })
   lifecycle.defer('the live bus', () => bus.close())
   const epochs = createEpochs({ sql: database.sql, bus, log })
   lifecycle.defer('the configuration epochs', epochs.close)

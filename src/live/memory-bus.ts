@@ -2,8 +2,14 @@ import type { Logger } from '../kernel/log.ts'
 import type { Bus } from './bus.ts'
 import { ChannelListeners, Outbox } from './wake-ups.ts'
 
-/** The bus of a process that is alone: always healthy, nothing to recover from. */
-export function createMemoryBus(options: { readonly log?: Logger } = {}): Bus {
+/**
+ * The bus within one process; nothing to recover from.
+ *
+ * @param options.reachesAll whether no other process can be at work on the same database. Where one may, its wake-ups do
+ * not arrive here, so that the bus does not count as healthy. Default true.
+ */
+export function createMemoryBus(options: { readonly log?: Logger; readonly reachesAll?: boolean } = {}): Bus {
+  const { reachesAll = true } = options
   const listeners = new ChannelListeners(options.log)
   const outbox = new Outbox((channel, payload) => listeners.call(channel, payload))
   return {
@@ -16,7 +22,7 @@ export function createMemoryBus(options: { readonly log?: Logger } = {}): Bus {
         listeners.remove(channel, own)
       }
     },
-    isHealthy: () => true,
+    isHealthy: () => reachesAll,
     onRecovered: () => () => undefined,
     async close() {
       outbox.flush()

@@ -11,6 +11,6 @@
  */
 export { fanOutTask } from './fan-out.task.ts'
 export { type HeaderField, headerFieldsOf, type NewMessage, type StoredMessage } from './message.ts'
-export { createMessageStore, type LogHead, type MessageStore, type PageLimits } from './message-store.ts'
+export { createMessageStore, type MessageStore, type PageLimits } from './message-store.ts'
 export type { Recorded } from './record-batch.ts'
 export { createRecorder, type Recorder, type RecorderLimits } from './recorder.ts'

@@ -1,15 +1,7 @@
 import type { Sql } from '../db/sql.ts'
 import type { MessageId, ProjectId, SourceId } from '../kernel/ids.ts'
+import type { LogHead } from '../live/log-reader.ts'
 import type { StoredMessage } from './message.ts'
-
-/** Where a source's log begins and ends; `firstSequence` is the one to come while it is empty. */
-export interface LogHead {
-  readonly sourceId: SourceId
-  /** Changes when the log was restored from a backup. */
-  readonly logEpoch: string
-  readonly firstSequence: number
-  readonly lastSequence: number
-}
 
 /** A page ends at the first of these bounds, but holds one message at least. */
 export interface PageLimits {

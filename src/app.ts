@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client'
 import { createApiKeyStore, createAuthenticator } from './auth/index.ts'
-import type { Toolbox } from './cli/app-face.ts'
+
 import { baseUrlOf, type Config } from './config/index.ts'
 import { registerMasterKeys } from './db/master-keys.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './db/open-database.ts'
@@ -34,7 +34,7 @@ import { createTaskQueue, type TaskQueue } from './queue/index.ts'
 import { createSealer, type Sealer } from './secrets/index.ts'
 import { loadMasterKeyFile } from './secrets/master-key-file.ts'
 import { createSourceDirectory, createSourceStore, ingressUrlOf, purgeSource } from './sources/index.ts'
-import { createToolbox } from './toolbox.ts'
+import { createToolbox, type Toolbox } from './toolbox.ts'
 
 /**
  * THE COMPOSITION ROOT: from a configuration to a running gateway. The only file that constructs services.

@@ -1,9 +1,44 @@
-import { type ApiKey, ApiKeyEntity, createApiKey, createApiKeyStore, revokeApiKey, wholeProject } from './auth/index.ts'
-import type { NewApiKey, Toolbox } from './cli/app-face.ts'
+import {
+  type ApiKey,
+  ApiKeyEntity,
+  createApiKey,
+  createApiKeyStore,
+  revokeApiKey,
+  type Scope,
+  wholeProject,
+} from './auth/index.ts'
 import type { ConfigurationDeps } from './db/configuration-epoch.ts'
 import { done, type Outcome, type UserFailure } from './kernel/outcome.ts'
 import { createProject, findProject, type Project } from './projects/index.ts'
 import { createSourceStore } from './sources/index.ts'
+
+/** What an operator does beside the running gateway. Projects and sources are given by name. */
+export interface Toolbox {
+  /** Brings the database to this version. Several at a time wait for each other. */
+  migrate(): Promise<void>
+  createProject(name: string): Promise<Outcome<{ readonly id: string }>>
+  createApiKey(input: NewApiKey): Promise<Outcome<{ readonly id: string; readonly token: string }>>
+  /** The latest 100, revoked ones included. */
+  listApiKeys(project: string): Promise<Outcome<readonly ListedApiKey[]>>
+  /** Ends a key, whatever project it belongs to. Revoking twice is no failure. */
+  revokeApiKey(id: string): Promise<Outcome<unknown>>
+  close(): Promise<void>
+}
+
+export interface NewApiKey {
+  readonly project: string
+  readonly name: string
+  readonly scopes: readonly Scope[]
+  /** null: all of the project, also later ones. */
+  readonly sources: readonly string[] | null
+  /** null: never. */
+  readonly expiresAt: Date | null
+}
+
+export type ListedApiKey = Pick<ApiKey, 'id' | 'name' | 'scopes' | 'createdAt'> & {
+  readonly expiresAt?: Date | null | undefined
+  readonly revokedAt?: Date | null | undefined
+}
 
 /** What an operator does by commands. Running gateways learn of it by polling the configuration's epoch. */
 export function createToolbox(deps: ConfigurationDeps): Omit<Toolbox, 'close' | 'migrate'> {

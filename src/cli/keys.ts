@@ -1,6 +1,6 @@
 // Not by the domain's index: that loads the ORM, for which `--help` would have to wait.
 import { type Scope, scopes } from '../auth/scopes.ts'
-import type { ListedApiKey } from './app-face.ts'
+import type { ListedApiKey } from '../toolbox.ts'
 import { type Command, UsageError } from './command.ts'
 import { expectDone, withToolbox } from './with-toolbox.ts'
 

@@ -1,5 +1,5 @@
 import type { Outcome } from '../kernel/outcome.ts'
-import type { Toolbox } from './app-face.ts'
+import type { Toolbox } from '../toolbox.ts'
 import { type CliContext, Failure } from './command.ts'
 import { configOf, logOf } from './config-of.ts'
 import { describeFailure } from './describe-failure.ts'

@@ -27,24 +27,17 @@ export function ingressRoute(ingress: Ingress): Route {
   }
 }
 
-function send({ request, response, note }: Exchange, answer: IngressAnswer | null): void {
+function send({ response, note }: Exchange, answer: IngressAnswer | null): void {
   if (answer === null) {
-    note({ outcome: 'aborted' })
     response.destroy()
     return
   }
-  // A body that was not read whole would be taken for the next request, so the connection ends with this answer.
-  if (!request.readableEnded && hasBody(request.headers)) response.setHeader('connection', 'close')
   if (answer.kind === 'accepted') {
     const { id, sequence, isDuplicate } = answer
     sendJson(response, 202, { id, sequence, duplicate: isDuplicate }, secretAddressHeaders)
     return
   }
-  note({ outcome: answer.code })
+  note({ code: answer.code })
   const { kind: _, headers, ...problem } = answer
   sendProblem(response, { ...problem, headers: { ...secretAddressHeaders, ...headers } })
-}
-
-function hasBody(headers: NodeJS.Dict<string | string[]>): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
-import type { AppFace, NewApiKey, Toolbox } from '../../src/cli/app-face.ts'
+import type { AppFace } from '../../src/cli/app-face.ts'
 import { explainError } from '../../src/cli/explain-error.ts'
 import { runCli } from '../../src/cli/run-cli.ts'
 import { startReport } from '../../src/cli/start-report.ts'
 import { settingVariables } from '../../src/config/index.ts'
 import { CodedError } from '../../src/kernel/coded-error.ts'
 import { done } from '../../src/kernel/outcome.ts'
+import type { NewApiKey, Toolbox } from '../../src/toolbox.ts'
 
 /** What the commands asked of the application. */
 interface Asked {

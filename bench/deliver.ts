@@ -1,7 +1,7 @@
 import type { PostLoopProtocol } from './floors/post-loop.ts'
 import type { HttpLoadProtocol } from './load/http-load.ts'
 import type { SinkProtocol } from './load/sink.ts'
-import { type Bench, type BenchResult, type BenchSetup, type Row, verify } from './rig/bench.ts'
+import { type Bench, type BenchResult, type BenchSetup, row, verify } from './rig/bench.ts'
 import { type Child, startChild } from './rig/child.ts'
 import { type BenchConnection, startDatabaseServer, statisticsDatabase } from './rig/database-server.ts'
 import { openEndpoint } from './rig/endpoint.ts'
@@ -131,12 +131,6 @@ function resultOf(seen: { floor: { perSecond: number }[]; ours: Through[] }, eve
   const accepted = seen.ours.map(({ acceptedPerSecond }) => acceptedPerSecond)
   const statements = seen.ours.map((each) => each.statements.total / events)
   const ratio = ratioOf(ours, floor)
-  const row = (what: string, values: number[], unit: string): Row => ({
-    what,
-    figure: figureOf(values),
-    unit,
-    wanted: null,
-  })
   return {
     json: {
       ours_per_s: rounded(figureOf(ours).median),
@@ -149,11 +143,11 @@ function resultOf(seen: { floor: { perSecond: number }[]; ours: Through[] }, eve
       rounds: ours.length,
     },
     rows: [
-      row('floor: sign and post', floor, '/s'),
-      row('ours: ingress to settled', ours, '/s'),
+      row('floor: sign and post', figureOf(floor), '/s'),
+      row('ours: ingress to settled', figureOf(ours), '/s'),
       { what: 'ours / floor', figure: ratio, unit: '', wanted: { atLeast: 0.12 } },
-      { ...row('SQL statements per delivery', statements, ''), wanted: { atMost: 2 } },
-      row('ours: accepted meanwhile', accepted, '/s'),
+      { ...row('SQL statements per delivery', figureOf(statements), ''), wanted: { atMost: 2 } },
+      row('ours: accepted meanwhile', figureOf(accepted), '/s'),
     ],
     notes: [
       `${events} events a round. Verified: each was acknowledged, settled as delivered, and seen by the sink.`,

@@ -2,13 +2,13 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { HmacServerProtocol } from './floors/hmac-server.ts'
 import type { TransactionServerProtocol } from './floors/transaction-server.ts'
 import type { HttpLoad, HttpLoadProtocol, HttpLoadReport } from './load/http-load.ts'
-import { type Bench, type BenchResult, type BenchSetup, type Row, verify } from './rig/bench.ts'
+import { type Bench, type BenchResult, type BenchSetup, type Row, row, verify } from './rig/bench.ts'
 import { type Child, startChild } from './rig/child.ts'
 import { type BenchConnection, startDatabaseServer } from './rig/database-server.ts'
 import { startGateway } from './rig/gateway.ts'
 import { measureInRounds } from './rig/rounds.ts'
 import { type OpenSource, openSource, untilFannedOut } from './rig/source.ts'
-import { type Figure, figureOf, ratioOf, rounded } from './rig/statistics.ts'
+import { figureOf, ratioOf, rounded } from './rig/statistics.ts'
 
 const connections = 64
 const bodyBytes = 1_024
@@ -152,8 +152,4 @@ function resultOf(seen: Seen): BenchResult {
     ],
     notes: ['Verified after each measurement of ours: acknowledged requests = increase of lastSequence.'],
   }
-}
-
-function row(what: string, figure: Figure, unit: string): Row {
-  return { what, figure, unit, wanted: null }
 }

@@ -18,7 +18,7 @@ ${Object.entries(benches)
   .join('\n')}
 
   --rounds N      turns of each target; default 5
-  --seconds N     length of one measurement; default 3
+  --seconds N     length of one measurement; default 3 (0.5 to 60)
   --json          one line of JSON on standard output, medians over the rounds
   --profile DIR   writes a CPU profile of the gateway there
   --help          this text

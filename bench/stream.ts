@@ -2,14 +2,14 @@ import type { BroadcastServerProtocol } from './floors/broadcast-server.ts'
 import type { CommitEchoServerProtocol } from './floors/commit-echo-server.ts'
 import type { PacedLoadProtocol } from './load/paced-load.ts'
 import type { SubscriberReport, SubscribersProtocol } from './load/subscribers.ts'
-import { type Bench, type BenchResult, type BenchSetup, type Row, verify } from './rig/bench.ts'
+import { type Bench, type BenchSetup, verify } from './rig/bench.ts'
 import { type Child, startChild } from './rig/child.ts'
 import { startDatabaseServer } from './rig/database-server.ts'
 import { type Gateway, startGateway } from './rig/gateway.ts'
 import { processCpuMicros } from './rig/process-cpu.ts'
 import { measureInRounds } from './rig/rounds.ts'
 import { type OpenSource, openSource } from './rig/source.ts'
-import { figureOf, ratioOf, rounded } from './rig/statistics.ts'
+import { streamResult } from './stream-result.ts'
 
 const crowd = 500
 /** 15,000 frames a second: enough to drown out the gateway's idle work, little enough for one process to read. */
@@ -46,7 +46,7 @@ export const stream: Bench = {
       },
       setup.tell,
     )
-    return resultOf(seen, frame)
+    return streamResult(seen, { subscribers: crowd, crowdPerSecond, latencyPerSecond, frame })
   },
 }
 
@@ -147,61 +147,4 @@ async function withCpu(pid: number, work: () => Promise<SubscriberReport>) {
   const before = processCpuMicros(pid)
   const report = await work()
   return { report, cpuPerFrame: (processCpuMicros(pid) - before) / report.frames }
-}
-
-interface Seen {
-  readonly broadcast: readonly { readonly cpuPerFrame: number }[]
-  readonly oursToCrowd: readonly { readonly cpuPerFrame: number }[]
-  readonly commitAndEcho: readonly SubscriberReport[]
-  readonly oursToOne: readonly SubscriberReport[]
-}
-
-function resultOf(seen: Seen, frame: string): BenchResult {
-  const cpu = (name: 'broadcast' | 'oursToCrowd') => seen[name].map(({ cpuPerFrame }) => cpuPerFrame)
-  const latency = (name: 'commitAndEcho' | 'oursToOne', part: 'p50' | 'p99') =>
-    seen[name].map(({ latencyMs }) => latencyMs[part])
-  const cpuRatio = ratioOf(cpu('oursToCrowd'), cpu('broadcast'))
-  const ratio = (part: 'p50' | 'p99') => ratioOf(latency('oursToOne', part), latency('commitAndEcho', part))
-  const row = (what: string, values: number[], unit: string): Row => ({
-    what,
-    figure: figureOf(values),
-    unit,
-    wanted: null,
-  })
-  const median = (values: number[]) => rounded(figureOf(values).median)
-  const times = (name: 'commitAndEcho' | 'oursToOne') => ({
-    p50: median(latency(name, 'p50')),
-    p99: median(latency(name, 'p99')),
-  })
-  return {
-    json: {
-      ours_cpu_us_per_frame: median(cpu('oursToCrowd')),
-      ours_latency_ms: times('oursToOne'),
-      floors: { broadcast_cpu_us_per_frame: median(cpu('broadcast')), commit_echo_ms: times('commitAndEcho') },
-      ratios: {
-        cpu: rounded(cpuRatio.median),
-        p50: rounded(ratio('p50').median),
-        p99: rounded(ratio('p99').median),
-      },
-      spread: { cpu: [rounded(cpuRatio.min), rounded(cpuRatio.max)] },
-      subscribers: crowd,
-      frame_bytes: frame.length,
-      rounds: seen.oursToCrowd.length,
-    },
-    rows: [
-      row('floor: broadcast of one frame', cpu('broadcast'), 'µs CPU a frame'),
-      row('ours', cpu('oursToCrowd'), 'µs CPU a frame'),
-      { what: 'ours / floor', figure: cpuRatio, unit: '', wanted: null },
-      ...(['p50', 'p99'] as const).flatMap((part) => [
-        row(`floor, commit and echo: ${part}`, latency('commitAndEcho', part), 'ms'),
-        row(`ours, request to frame: ${part}`, latency('oursToOne', part), 'ms'),
-        { what: `ours / floor: ${part}`, figure: ratio(part), unit: '', wanted: null },
-      ]),
-    ],
-    notes: [
-      `${crowd} subscribers of one document, ${crowdPerSecond} messages a second, ${frame.length} bytes a frame.`,
-      `Times at ${latencyPerSecond} messages a second with one subscriber.`,
-      'Verified: every subscriber got every message once, by sequence.',
-    ],
-  }
 }

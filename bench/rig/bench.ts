@@ -39,6 +39,11 @@ export interface Wanted {
   readonly atMost?: number
 }
 
+/** A row without a wish. */
+export function row(what: string, figure: Figure, unit: string): Row {
+  return { what, figure, unit, wanted: null }
+}
+
 /** An error of the product, not of the bench: something acknowledged was lost, doubled or out of order. */
 export function verify(holds: boolean, promise: string): void {
   if (!holds) {

@@ -73,6 +73,10 @@ builder.node(MessageNode, {
       description: 'The method of the request; POST for published events.',
       resolve: ({ method }) => method as typeof HttpMethod.$inferType,
     }),
+    path: t.exposeString('path', {
+      nullable: true,
+      description: "What followed the source's address, such as `/orders/7`; null when nothing did.",
+    }),
     query: t.exposeString('query', {
       description: 'The query string without `?` and without `access_token`; null when there was none.',
       nullable: true,

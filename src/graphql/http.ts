@@ -7,7 +7,7 @@ import type { Logger } from '../kernel/log.ts'
 import { toClientError } from './client-error.ts'
 import type { EventStreams } from './event-streams.ts'
 import { graphiqlOptions } from './graphiql.ts'
-import type { OperationRequest, OperationStream, Operations } from './operations.ts'
+import { malformedRequest, type OperationRequest, type OperationStream, type Operations } from './operations.ts'
 import { requestError } from './request-error.ts'
 
 /** All documents and variables that are of use are far smaller. */
@@ -83,9 +83,14 @@ async function run(
   const { operations, authenticator, streams, log } = deps
   try {
     const viewer = await authenticator.authenticate(request.headers.authorization)
+    const malformed = viewer === null ? null : malformedRequest(params)
+    if (malformed !== null) return refused([malformed], { status: 400 })
     const prepared = operations.prepare(params, { viewer, requestId })
     if (!('kind' in prepared)) return refused(prepared)
-    if (prepared.kind === OperationTypeNode.MUTATION && request.method !== 'POST') return refused([mutationByGet()])
+    if (prepared.kind === OperationTypeNode.MUTATION && request.method !== 'POST') {
+      const mutationByGet = requestError('BAD_USER_INPUT', 'Mutations need POST.')
+      return refused([mutationByGet], { status: 405, headers: { allow: 'POST' } })
+    }
     const result = await operations.execute(prepared)
     if (!(Symbol.asyncIterator in result)) return result
     return streams.open(result, { viewer: prepared.caller.viewer, response })
@@ -94,14 +99,8 @@ async function run(
   }
 }
 
-function refused(errors: readonly GraphQLError[]): ExecutionResult {
-  return { errors: errors.map(withStatus) }
-}
-
-function mutationByGet(): GraphQLError {
-  const error = requestError('BAD_USER_INPUT', 'Mutations need POST.')
-  error.extensions.http = { status: 405, headers: { allow: 'POST' } }
-  return error
+function refused(errors: readonly GraphQLError[], http?: HttpAnswer): ExecutionResult {
+  return { errors: errors.map((error) => withStatus(error, http)) }
 }
 
 // What Yoga itself refuses: bodies that are too large, are not JSON, or hold something else than a request.
@@ -109,18 +108,24 @@ function yogaError(error: unknown, log: Logger): GraphQLError {
   if (!(error instanceof GraphQLError)) return toClientError(error, { log, requestId: 'unknown' })
   const isTooLarge = error.extensions.code === 'REQUEST_ENTITY_TOO_LARGE'
   const shown = requestError(isTooLarge ? 'QUERY_TOO_LARGE' : 'BAD_USER_INPUT', error.message)
-  if (error.extensions.http) shown.extensions.http = error.extensions.http
+  shown.extensions.http = { status: 400, ...(error.extensions.http ?? {}), spec: false }
   return shown
 }
 
-const statuses: Record<string, object> = {
+/** How Yoga is told an answer's status. With `spec` it is 200 for clients that take nothing but `application/json`. */
+interface HttpAnswer {
+  readonly status: number
+  readonly headers?: Record<string, string>
+  readonly spec?: boolean
+}
+
+const answers: Record<string, HttpAnswer> = {
   UNAUTHENTICATED: { status: 401, headers: { 'www-authenticate': 'Bearer' } },
   UNAVAILABLE: { status: 503, headers: { 'retry-after': '1' } },
   INTERNAL_ERROR: { status: 500 },
 }
 
-/** How Yoga is told an answer's status. `spec` leaves it 200 for clients that only take `application/json`. */
-function withStatus(error: GraphQLError): GraphQLError {
-  error.extensions.http ??= statuses[String(error.extensions.code)] ?? { status: 400, spec: true }
+function withStatus(error: GraphQLError, http = answers[String(error.extensions.code)]): GraphQLError {
+  error.extensions.http ??= http ?? { status: 400, spec: true }
   return error
 }

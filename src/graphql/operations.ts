@@ -75,16 +75,18 @@ export function createOperations(deps: {
 
   function prepare(request: OperationRequest, { viewer, requestId }: Caller): ReturnType<Operations['prepare']> {
     if (viewer === null) return [unauthenticated()]
-    const checked = checkRequest(request)
-    if (checked instanceof GraphQLError) return [checked]
-    const document = documentOf(checked.query)
+    if (!isWellFormed(request)) return [malformed()]
+    const { query, variables = null, operationName = null } = request
+    const notStorable = variablesProblem(variables)
+    if (notStorable !== null) return [notStorable]
+    const document = documentOf(query)
     if (Array.isArray(document)) return masked(document, requestId)
     const args: ExecutionArgs = {
       schema,
       document,
       contextValue: freshContext(viewer),
-      variableValues: checked.variables,
-      operationName: checked.operationName,
+      variableValues: variables,
+      operationName,
       hideSuggestions: true,
     }
     const validated = validateExecutionArgs(args)
@@ -130,23 +132,27 @@ export function createOperations(deps: {
   return { prepare, execute }
 }
 
-interface CheckedRequest {
+/** A request whose parts are of the types that the specification gives them. */
+interface WellFormedRequest {
   readonly query: string
-  readonly variables: Record<string, unknown> | null
-  readonly operationName: string | null
+  readonly variables?: Readonly<Record<string, unknown>> | null
+  readonly operationName?: string | null
 }
 
-function checkRequest({ query, variables, operationName }: OperationRequest): CheckedRequest | GraphQLError {
-  if (typeof query !== 'string' || query === '') return badUserInput('`query` needs the text of a GraphQL document.')
-  if (variables !== undefined && (typeof variables !== 'object' || Array.isArray(variables))) {
-    return badUserInput('`variables` needs an object.')
-  }
-  if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') {
-    return badUserInput('`operationName` needs a string.')
-  }
-  const problem = variablesProblem(variables)
-  if (problem !== null) return problem
-  return { query, variables: { ...variables }, operationName: operationName ?? null }
+/** @returns why a request cannot be told to be one; null when it is well formed. */
+export function malformedRequest(request: OperationRequest): GraphQLError | null {
+  return isWellFormed(request) ? null : malformed()
+}
+
+function malformed(): GraphQLError {
+  return badUserInput('A request has a text `query`, and may have an object `variables` and a text `operationName`.')
+}
+
+function isWellFormed(request: OperationRequest): request is WellFormedRequest {
+  const { query, variables, operationName } = request
+  if (typeof query !== 'string' || query === '') return false
+  if (typeof (variables ?? {}) !== 'object' || Array.isArray(variables)) return false
+  return typeof (operationName ?? '') === 'string'
 }
 
 const maxCachedDocuments = 500

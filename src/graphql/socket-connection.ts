@@ -58,12 +58,15 @@ export function openConnection({ socket, stalledMs, log }: ConnectionOptions): C
   function tick(): void {
     const nowMs = Date.now()
     const isStalled = untaken[0] !== undefined && nowMs - untaken[0] > stalledMs
-    if (isStalled || socket.bufferedAmount > maxBufferedBytes) return close(4408, 'resume')
-    if (nowMs - lastPingMs < pingMs) return
-    if (!isAnswered) return socket.terminate()
+    if (isStalled || socket.bufferedAmount > maxBufferedBytes) close(4408, 'resume')
+    else if (nowMs - lastPingMs >= pingMs) ping(nowMs)
+  }
+
+  function ping(nowMs: number): void {
+    if (!isAnswered) socket.terminate()
+    else if (socket.readyState === socket.OPEN) socket.ping()
     lastPingMs = nowMs
     isAnswered = false
-    if (socket.readyState === socket.OPEN) socket.ping()
   }
 
   function run(protocol: Server<SocketExtra>, extra: SocketExtra): void {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { describeProblems, parseConfig, settingVariables } from '../../src/config/index.ts'
+import { root } from './source-files.ts'
 
 interface Service {
   readonly build?: string
@@ -14,7 +15,6 @@ interface Service {
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
 }
 
-const root = join(import.meta.dirname, '../..')
 const compose = parse(readFileSync(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
   readonly services: Readonly<Record<string, Service>>
 }

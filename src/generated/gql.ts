@@ -16,16 +16,18 @@ import * as types from './graphql.ts';
  */
 type Documents = {
     "\nmutation CreateSource {\n  createSource(input: { name: \"orders\" }) {\n    ... on SourcePayload { source { id name ingressUrl } }\n    ... on UserError { code message path }\n  }\n}\n": typeof types.CreateSourceDocument,
+    "\nquery Sources {\n  sources(first: 10) { nodes { id name ingressUrl lastSequence } }\n}\n": typeof types.SourcesDocument,
     "\nsubscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {\n  messageReceived(sourceIds: $sourceIds, after: $after) {\n    __typename\n    cursor\n    ... on MessageReceived { message { id sequence receivedAt method headers { name value } text } }\n    ... on MessagesSkipped { reason fromSequence toSequence }\n  }\n}\n": typeof types.ReceiveLiveDocument,
-    "\nquery Messages {\n  source(by: { name: \"orders\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n": typeof types.MessagesDocument,
+    "\nquery Messages {\n  source(by: { name: \"inbox\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n": typeof types.MessagesDocument,
     "\nmutation CreateEndpoint {\n  createEndpoint(input: { url: \"https://example.com/webhooks\" }) {\n    ... on CreateEndpointPayload { endpoint { id url } secret }\n    ... on UserError { code message path }\n  }\n}\n": typeof types.CreateEndpointDocument,
     "\nquery Deliveries {\n  deliveries(first: 10) {\n    nodes {\n      id\n      status\n      nextAttemptAt\n      message { id }\n      endpoint { url }\n      attempts(first: 10) { nodes { number startedAt durationMs failure failureDetail response { status text } } }\n    }\n    pageInfo { hasNextPage endCursor }\n  }\n}\n": typeof types.DeliveriesDocument,
     "\nmutation CreateApiKey {\n  createApiKey(input: { name: \"listener\", scopes: [LISTEN, READ] }) {\n    ... on CreateApiKeyPayload { apiKey { id scopes } token }\n    ... on UserError { code message path }\n  }\n}\n": typeof types.CreateApiKeyDocument,
 };
 const documents: Documents = {
     "\nmutation CreateSource {\n  createSource(input: { name: \"orders\" }) {\n    ... on SourcePayload { source { id name ingressUrl } }\n    ... on UserError { code message path }\n  }\n}\n": types.CreateSourceDocument,
+    "\nquery Sources {\n  sources(first: 10) { nodes { id name ingressUrl lastSequence } }\n}\n": types.SourcesDocument,
     "\nsubscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {\n  messageReceived(sourceIds: $sourceIds, after: $after) {\n    __typename\n    cursor\n    ... on MessageReceived { message { id sequence receivedAt method headers { name value } text } }\n    ... on MessagesSkipped { reason fromSequence toSequence }\n  }\n}\n": types.ReceiveLiveDocument,
-    "\nquery Messages {\n  source(by: { name: \"orders\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n": types.MessagesDocument,
+    "\nquery Messages {\n  source(by: { name: \"inbox\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n": types.MessagesDocument,
     "\nmutation CreateEndpoint {\n  createEndpoint(input: { url: \"https://example.com/webhooks\" }) {\n    ... on CreateEndpointPayload { endpoint { id url } secret }\n    ... on UserError { code message path }\n  }\n}\n": types.CreateEndpointDocument,
     "\nquery Deliveries {\n  deliveries(first: 10) {\n    nodes {\n      id\n      status\n      nextAttemptAt\n      message { id }\n      endpoint { url }\n      attempts(first: 10) { nodes { number startedAt durationMs failure failureDetail response { status text } } }\n    }\n    pageInfo { hasNextPage endCursor }\n  }\n}\n": types.DeliveriesDocument,
     "\nmutation CreateApiKey {\n  createApiKey(input: { name: \"listener\", scopes: [LISTEN, READ] }) {\n    ... on CreateApiKeyPayload { apiKey { id scopes } token }\n    ... on UserError { code message path }\n  }\n}\n": types.CreateApiKeyDocument,
@@ -38,11 +40,15 @@ export function graphql(source: "\nmutation CreateSource {\n  createSource(input
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
+export function graphql(source: "\nquery Sources {\n  sources(first: 10) { nodes { id name ingressUrl lastSequence } }\n}\n"): typeof import('./graphql.ts').SourcesDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
 export function graphql(source: "\nsubscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {\n  messageReceived(sourceIds: $sourceIds, after: $after) {\n    __typename\n    cursor\n    ... on MessageReceived { message { id sequence receivedAt method headers { name value } text } }\n    ... on MessagesSkipped { reason fromSequence toSequence }\n  }\n}\n"): typeof import('./graphql.ts').ReceiveLiveDocument;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\nquery Messages {\n  source(by: { name: \"orders\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n"): typeof import('./graphql.ts').MessagesDocument;
+export function graphql(source: "\nquery Messages {\n  source(by: { name: \"inbox\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n"): typeof import('./graphql.ts').MessagesDocument;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

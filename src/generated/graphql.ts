@@ -107,6 +107,11 @@ export type CreateSourceMutation = { createSource:
     | { code: ErrorCode, message: string, path: Array<string> | null }
    };
 
+export type SourcesQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type SourcesQuery = { sources: { nodes: Array<{ id: string, name: string, ingressUrl: string | null, lastSequence: number }> } };
+
 export type ReceiveLiveSubscriptionVariables = Exact<{
   sourceIds: Array<string | number> | string | number;
   after?: Array<string> | string | null | undefined;
@@ -183,6 +188,18 @@ export const CreateSourceDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<CreateSourceMutation, CreateSourceMutationVariables>;
+export const SourcesDocument = new TypedDocumentString(`
+    query Sources {
+  sources(first: 10) {
+    nodes {
+      id
+      name
+      ingressUrl
+      lastSequence
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<SourcesQuery, SourcesQueryVariables>;
 export const ReceiveLiveDocument = new TypedDocumentString(`
     subscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {
   messageReceived(sourceIds: $sourceIds, after: $after) {
@@ -211,7 +228,7 @@ export const ReceiveLiveDocument = new TypedDocumentString(`
     `) as unknown as TypedDocumentString<ReceiveLiveSubscription, ReceiveLiveSubscriptionVariables>;
 export const MessagesDocument = new TypedDocumentString(`
     query Messages {
-  source(by: { name: "orders" }) {
+  source(by: { name: "inbox" }) {
     id
     lastSequence
     messages(first: 10) {

@@ -14,6 +14,12 @@ mutation CreateSource {
 }
 `)
 
+const sources = graphql(`
+query Sources {
+  sources(first: 10) { nodes { id name ingressUrl lastSequence } }
+}
+`)
+
 const receiveLive = graphql(`
 subscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {
   messageReceived(sourceIds: $sourceIds, after: $after) {
@@ -27,7 +33,7 @@ subscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {
 
 const messages = graphql(`
 query Messages {
-  source(by: { name: "orders" }) {
+  source(by: { name: "inbox" }) {
     id
     lastSequence
     messages(first: 10) {
@@ -72,32 +78,29 @@ mutation CreateApiKey {
 }
 `)
 
-export interface Example {
-  readonly query: string
-  /** JSON, for the editor. */
-  readonly variables?: string
-}
+/** All of them in one editor tab, so that the key is entered once; the play button asks which one to run. */
+export const examples: string = [
+  '# Put your API key under Headers below,\n# then choose an operation at the play button.\n',
+  explained(sources, 'Where webhooks come in: the addresses to send to.'),
+  explained(
+    receiveLive,
+    'What comes in, as it comes in.',
+    "Put a source's id under Variables.",
+    'After a break give the last cursors to `after`.',
+  ),
+  explained(
+    createSource,
+    'A further source. Senders that sign are verified by:',
+    'verification: { preset: { preset: GITHUB, secret: "…" } }',
+  ),
+  explained(messages, 'What came in earlier, latest first.'),
+  explained(createEndpoint, 'Who gets what comes in, signed.', 'The secret is shown only here.'),
+  explained(deliveries, 'What became of it, with each attempt and its answer.'),
+  explained(createApiKey, 'A key for a program that only listens.', 'The token is shown only here.'),
+].join('\n')
 
-export const examples: readonly Example[] = [
-  {
-    query: explained(
-      createSource,
-      'A source is an address that webhooks come in at. Senders that sign, such as GitHub, are verified:',
-      'verification: { preset: { preset: GITHUB, secret: "…" } }',
-    ),
-  },
-  {
-    query: explained(
-      receiveLive,
-      'What comes in, as it comes in. To go on after a break, give the last cursors to `after`.',
-    ),
-    variables: '{ "sourceIds": ["src_…"] }',
-  },
-  { query: explained(messages, 'What came in earlier, latest first.') },
-  { query: explained(createEndpoint, 'An endpoint gets what comes in, signed. The secret is shown only here.') },
-  { query: explained(deliveries, 'What became of it, with each attempt and its answer.') },
-  { query: explained(createApiKey, 'A key for a program that only listens. The token is shown only here.') },
-]
+/** JSON, for the editor. */
+export const exampleVariables = '{ "sourceIds": ["src_…"] }'
 
 // The generator drops comments, so they are put in front here.
 function explained(document: { toString(): string }, ...lines: string[]): string {

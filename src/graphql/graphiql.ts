@@ -1,5 +1,5 @@
 import type { GraphiQLOptions } from 'graphql-yoga'
-import { examples } from './examples.ts'
+import { examples, exampleVariables } from './examples.ts'
 
 const headers = JSON.stringify({ authorization: 'Bearer <key>' })
 
@@ -8,7 +8,7 @@ export const graphiqlOptions: GraphiQLOptions = {
   title: 'Hookline',
   headers,
   defaultHeaders: headers,
-  defaultTabs: examples.map((example) => ({ ...example, headers })),
+  defaultTabs: [{ query: examples, variables: exampleVariables, headers }],
   defaultEditorToolsVisibility: 'headers',
   isHeadersEditorEnabled: true,
   shouldPersistHeaders: false,

@@ -17,7 +17,7 @@ import * as types from './graphql.ts';
 type Documents = {
     "\nmutation CreateSource {\n  createSource(input: { name: \"orders\" }) {\n    ... on SourcePayload { source { id name ingressUrl } }\n    ... on UserError { code message path }\n  }\n}\n": typeof types.CreateSourceDocument,
     "\nquery Sources {\n  sources(first: 10) { nodes { id name ingressUrl lastSequence } }\n}\n": typeof types.SourcesDocument,
-    "\nsubscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {\n  messageReceived(sourceIds: $sourceIds, after: $after) {\n    __typename\n    cursor\n    ... on MessageReceived { message { id sequence receivedAt method headers { name value } text } }\n    ... on MessagesSkipped { reason fromSequence toSequence }\n  }\n}\n": typeof types.ReceiveLiveDocument,
+    "\nsubscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {\n  messageReceived(sourceIds: $sourceIds, after: $after) {\n    __typename\n    cursor\n    ... on MessageReceived { message { id sequence receivedAt event { type subject } text } }\n    ... on MessagesSkipped { reason fromSequence toSequence }\n  }\n}\n": typeof types.ReceiveLiveDocument,
     "\nquery Messages {\n  source(by: { name: \"inbox\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n": typeof types.MessagesDocument,
     "\nmutation CreateEndpoint {\n  createEndpoint(input: { url: \"https://example.com/webhooks\" }) {\n    ... on CreateEndpointPayload { endpoint { id url } secret }\n    ... on UserError { code message path }\n  }\n}\n": typeof types.CreateEndpointDocument,
     "\nquery Deliveries {\n  deliveries(first: 10) {\n    nodes {\n      id\n      status\n      nextAttemptAt\n      message { id }\n      endpoint { url }\n      attempts(first: 10) { nodes { number startedAt durationMs failure failureDetail response { status text } } }\n    }\n    pageInfo { hasNextPage endCursor }\n  }\n}\n": typeof types.DeliveriesDocument,
@@ -26,7 +26,7 @@ type Documents = {
 const documents: Documents = {
     "\nmutation CreateSource {\n  createSource(input: { name: \"orders\" }) {\n    ... on SourcePayload { source { id name ingressUrl } }\n    ... on UserError { code message path }\n  }\n}\n": types.CreateSourceDocument,
     "\nquery Sources {\n  sources(first: 10) { nodes { id name ingressUrl lastSequence } }\n}\n": types.SourcesDocument,
-    "\nsubscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {\n  messageReceived(sourceIds: $sourceIds, after: $after) {\n    __typename\n    cursor\n    ... on MessageReceived { message { id sequence receivedAt method headers { name value } text } }\n    ... on MessagesSkipped { reason fromSequence toSequence }\n  }\n}\n": types.ReceiveLiveDocument,
+    "\nsubscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {\n  messageReceived(sourceIds: $sourceIds, after: $after) {\n    __typename\n    cursor\n    ... on MessageReceived { message { id sequence receivedAt event { type subject } text } }\n    ... on MessagesSkipped { reason fromSequence toSequence }\n  }\n}\n": types.ReceiveLiveDocument,
     "\nquery Messages {\n  source(by: { name: \"inbox\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n": types.MessagesDocument,
     "\nmutation CreateEndpoint {\n  createEndpoint(input: { url: \"https://example.com/webhooks\" }) {\n    ... on CreateEndpointPayload { endpoint { id url } secret }\n    ... on UserError { code message path }\n  }\n}\n": types.CreateEndpointDocument,
     "\nquery Deliveries {\n  deliveries(first: 10) {\n    nodes {\n      id\n      status\n      nextAttemptAt\n      message { id }\n      endpoint { url }\n      attempts(first: 10) { nodes { number startedAt durationMs failure failureDetail response { status text } } }\n    }\n    pageInfo { hasNextPage endCursor }\n  }\n}\n": types.DeliveriesDocument,
@@ -44,7 +44,7 @@ export function graphql(source: "\nquery Sources {\n  sources(first: 10) { nodes
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\nsubscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {\n  messageReceived(sourceIds: $sourceIds, after: $after) {\n    __typename\n    cursor\n    ... on MessageReceived { message { id sequence receivedAt method headers { name value } text } }\n    ... on MessagesSkipped { reason fromSequence toSequence }\n  }\n}\n"): typeof import('./graphql.ts').ReceiveLiveDocument;
+export function graphql(source: "\nsubscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {\n  messageReceived(sourceIds: $sourceIds, after: $after) {\n    __typename\n    cursor\n    ... on MessageReceived { message { id sequence receivedAt event { type subject } text } }\n    ... on MessagesSkipped { reason fromSequence toSequence }\n  }\n}\n"): typeof import('./graphql.ts').ReceiveLiveDocument;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -76,21 +76,6 @@ export type ErrorCode =
   /** The address is one that the outbound guard does not connect to. */
   | 'URL_REFUSED';
 
-/** A request method. */
-export type HttpMethod =
-  /** Removes. */
-  | 'DELETE'
-  /** Asks; the query parameters are the payload. */
-  | 'GET'
-  /** Asks for the head alone. */
-  | 'HEAD'
-  /** Changes. */
-  | 'PATCH'
-  /** Hands over a body. */
-  | 'POST'
-  /** Sets. */
-  | 'PUT';
-
 /** Why messages were skipped. */
 export type SkipReason =
   /** The data was restored from a backup: messages that were read may be gone, and sequences may come again. */
@@ -120,7 +105,7 @@ export type ReceiveLiveSubscriptionVariables = Exact<{
 
 export type ReceiveLiveSubscription = { messageReceived:
     | { __typename: 'CaughtUp', cursor: string }
-    | { __typename: 'MessageReceived', cursor: string, message: { id: string, sequence: number, receivedAt: string, method: HttpMethod, text: string | null, headers: Array<{ name: string, value: string }> } }
+    | { __typename: 'MessageReceived', cursor: string, message: { id: string, sequence: number, receivedAt: string, text: string | null, event: { type: string, subject: string | null } } }
     | { __typename: 'MessagesSkipped', reason: SkipReason, fromSequence: number | null, toSequence: number | null, cursor: string }
     | { __typename: 'Progressed', cursor: string }
    };
@@ -210,10 +195,9 @@ export const ReceiveLiveDocument = new TypedDocumentString(`
         id
         sequence
         receivedAt
-        method
-        headers {
-          name
-          value
+        event {
+          type
+          subject
         }
         text
       }

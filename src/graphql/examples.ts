@@ -25,7 +25,7 @@ subscription ReceiveLive($sourceIds: [ID!]!, $after: [Cursor!]) {
   messageReceived(sourceIds: $sourceIds, after: $after) {
     __typename
     cursor
-    ... on MessageReceived { message { id sequence receivedAt method headers { name value } text } }
+    ... on MessageReceived { message { id sequence receivedAt event { type subject } text } }
     ... on MessagesSkipped { reason fromSequence toSequence }
   }
 }

@@ -5,6 +5,7 @@ import {
   type GraphQLError,
   type GraphQLField,
   type GraphQLSchema,
+  getArgumentValues,
   getNamedType,
   getNullableType,
   isCompositeType,
@@ -14,6 +15,7 @@ import {
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
+  type ValidatedExecutionArgs,
 } from 'graphql'
 import { tooLarge } from './limits.ts'
 
@@ -21,12 +23,13 @@ const maxObjects = 5_000
 /** What lists hold at most that are not pages, such as the sources of an endpoint. */
 const listBound = 100
 
+type VariableValues = ValidatedExecutionArgs['variableValues']
+
 export interface ObjectLimitOptions {
   readonly schema: GraphQLSchema
   readonly operation: OperationDefinitionNode
   readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>
-  /** As coerced: with defaults. */
-  readonly variables: Readonly<Record<string, unknown>>
+  readonly variables: VariableValues
 }
 
 /**
@@ -67,29 +70,31 @@ function objectsOfField(options: ObjectLimitOptions, type: GraphQLCompositeType,
   const first = pageSize(options, field, node)
   // A document may select edges and nodes of a page: their parts are counted each.
   if (first !== null) return first * (1 + within())
-  const ids = listArgument(options, node, 'ids')
-  if (ids !== null) return ids * (1 + within())
   const isList = isListType(getNullableType(field.type)) && !type.name.endsWith('Connection')
   return isList ? listBound * within() : within()
 }
 
-/** @returns null when the field is not a page. */
-function pageSize(options: ObjectLimitOptions, field: GraphQLField<unknown, unknown>, node: FieldNode): number | null {
-  const definition = field.args.find(({ name }) => name === 'first')
-  if (definition === undefined) return null
-  const value = argument(options, node, 'first') ?? definition.default?.value
-  // The resolver refuses what is out of bounds.
-  return typeof value === 'number' ? Math.min(100, Math.max(0, value)) : 100
+/** How many objects a field of pages, or of ids, may give; null when it is neither. The resolver checks the bounds. */
+function pageSize(
+  { variables }: ObjectLimitOptions,
+  field: GraphQLField<unknown, unknown>,
+  node: FieldNode,
+): number | null {
+  if (!field.args.some(({ name }) => name === 'first' || name === 'ids')) return null
+  const { first, ids } = argumentsOf(field, node, variables)
+  if (Array.isArray(ids)) return ids.length
+  return typeof first === 'number' ? Math.min(listBound, Math.max(0, first)) : listBound
 }
 
-function listArgument(options: ObjectLimitOptions, node: FieldNode, name: string): number | null {
-  const value = argument(options, node, name)
-  return Array.isArray(value) ? value.length : null
-}
-
-function argument({ variables }: ObjectLimitOptions, node: FieldNode, name: string): unknown {
-  const value = node.arguments?.find((given) => given.name.value === name)?.value
-  if (value?.kind === Kind.VARIABLE) return variables[value.name.value]
-  if (value?.kind === Kind.INT) return Number(value.value)
-  return value?.kind === Kind.LIST ? value.values : undefined
+function argumentsOf(
+  field: GraphQLField<unknown, unknown>,
+  node: FieldNode,
+  variables: VariableValues,
+): Record<string, unknown> {
+  try {
+    return getArgumentValues(field, node, variables)
+  } catch {
+    // What cannot be read, such as null for a number, is told when the field is executed.
+    return {}
+  }
 }

@@ -95,7 +95,7 @@ export function createOperations(deps: {
       schema,
       operation: validated.operation,
       fragments: fragmentsOf(document),
-      variables: validated.variableValues.coerced,
+      variables: validated.variableValues,
     })
     if (problem !== null) return [problem]
     return { ...args, kind: validated.operation.operation, caller: { viewer, requestId }, validated }

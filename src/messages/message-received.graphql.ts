@@ -105,7 +105,7 @@ sequence within its source. Scope: LISTEN.`,
       }),
     },
     subscribe: async (_root, { sourceIds, after }, context) => {
-      const positions = await positionsOf(context, [...new Set(sourceIds)], after ?? [])
+      const positions = await positionsOf(context, sourceIds, after ?? [])
       return abortable((signal) => context.services.feed.open({ positions, signal }))
     },
     resolve: (event) => event,
@@ -118,7 +118,7 @@ const maxSources = 100
 async function positionsOf(context: Context, sourceIds: string[], after: string[]): Promise<FeedPosition[]> {
   if (sourceIds.length < 1 || sourceIds.length > maxSources) throw badUserInput('`sourceIds` needs 1 to 100 sources.')
   if (after.length > maxSources) throw badUserInput('`after` needs one cursor per source, 100 at most.')
-  const sources = await Promise.all(sourceIds.map((id) => existingSource(context, id)))
+  const sources = await Promise.all([...new Set(sourceIds)].map((id) => existingSource(context, id)))
   const places = new Map<SourceId, MessageCursor>()
   for (const place of after.map((text) => placeOf(context, text))) places.set(place.sourceId, place)
   return await Promise.all(sources.map(({ id }) => positionIn(context, id, places.get(id))))

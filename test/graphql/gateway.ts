@@ -1,4 +1,7 @@
-import type { Pool, PoolClient } from 'pg'
+import { subscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import pg, { type Pool, type PoolClient } from 'pg'
 import { Registry } from 'prom-client'
 import { onTestFinished } from 'vitest'
 import {
@@ -51,6 +54,10 @@ export interface Gateway {
   newProject(): Promise<Project>
   /** The SQL statements that GraphQL runs meanwhile, without those that keep keys and streams up to date. */
   statementsOf(work: () => Promise<unknown>): Promise<string[]>
+  /** GraphQL's own way to the database. */
+  readonly database: Pick<Path, 'cut' | 'mend'>
+  /** Open connections of clients. */
+  connections(): Promise<number>
   close(): Promise<void>
 }
 
@@ -81,9 +88,10 @@ export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}):
     isPretty: false,
     destination: { write: (line) => void lines.push(JSON.parse(line)) },
   })
-  const poolOf = (applicationName: string, max: number) =>
-    createPool({ databaseUrl: database.databaseUrl, max, applicationName, onError: () => undefined })
-  const [pool, ownPool] = [poolOf('background', 6), poolOf('graphql', 4)]
+  const path = await openPath(database.databaseUrl)
+  const poolOf = (databaseUrl: string, max: number) =>
+    createPool({ databaseUrl, max, applicationName: 'test', onError: () => undefined })
+  const [pool, ownPool] = [poolOf(database.databaseUrl, 6), poolOf(path.databaseUrl, 4)]
   const statements = recordStatements(ownPool)
   const [orm, ownOrm] = [await createOrm({ pool, entities }), await createOrm({ pool: ownPool, entities })]
   const [sql, ownSql] = [sqlOfPool(pool), sqlOfPool(ownPool)]
@@ -159,6 +167,7 @@ export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}):
     drainTimeoutMs: 1_000,
   })
   const { port } = await server.listen()
+  const sockets = openSockets(port)
   const deps = { orm, sql, epochs, sealer, guard }
   return {
     baseUrl: `http://127.0.0.1:${port}`,
@@ -167,6 +176,8 @@ export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}):
     log: lines,
     newProject: () => newProject(deps, recorder),
     statementsOf: statements,
+    connections: async () => sockets.size,
+    database: path,
     async close() {
       await Promise.all([server.drain(), graphql.close()])
       feed.close()
@@ -178,6 +189,7 @@ export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}):
       await bus.close()
       await Promise.all([orm.close(), ownOrm.close()])
       await Promise.all([pool.end(), ownPool.end()])
+      await path.cut()
       await database.drop()
     },
   }
@@ -260,4 +272,60 @@ export async function gatewayOfTest(options: GatewayOptions = {}): Promise<Gatew
   const gateway = await startGateway(options)
   onTestFinished(() => gateway.close())
   return gateway
+}
+
+/** The server's side of every connection that is open. */
+function openSockets(port: number): ReadonlySet<Socket> {
+  const open = new Set<Socket>()
+  subscribe('net.server.socket', (message) => {
+    const { socket } = message as { socket: Socket }
+    if (socket.localPort !== port) return
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  return open
+}
+
+interface Path {
+  readonly databaseUrl: string
+  /** Breaks what is open, and lets nothing be opened. */
+  cut(): Promise<void>
+  mend(): Promise<void>
+}
+
+/** A way to the database that can be cut. */
+async function openPath(databaseUrl: string): Promise<Path> {
+  const { host, port } = new pg.Client({ connectionString: databaseUrl })
+  const ends = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
+    for (const [end, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      ends.add(end)
+      end.on('error', () => other.destroy())
+      end.once('close', () => ends.delete(end))
+      end.pipe(other)
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port: nearPort } = server.address() as AddressInfo
+  const url = new URL(databaseUrl)
+  url.search = ''
+  url.host = `127.0.0.1:${nearPort}`
+  return {
+    databaseUrl: url.href,
+    async cut() {
+      const closed = once(server, 'close')
+      server.close()
+      for (const end of ends) end.destroy()
+      await closed
+    },
+    async mend() {
+      server.listen(nearPort, '127.0.0.1')
+      await once(server, 'listening')
+    },
+  }
 }

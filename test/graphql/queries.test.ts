@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { codesOf, dataOf, run } from './client.ts'
-import { type Gateway, startGateway } from './gateway.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { until } from '../support/until.ts'
+import { codesOf, dataOf, type Loose, run, type Target } from './client.ts'
+import { type Gateway, type Project, startGateway } from './gateway.ts'
 
 let gateway: Gateway
 beforeAll(async () => {
@@ -8,41 +10,191 @@ beforeAll(async () => {
 })
 afterAll(() => gateway.close())
 
-test('a key sees itself, its project and its sources', async () => {
+async function newTarget(): Promise<{ project: Project; target: Target }> {
   const project = await gateway.newProject()
-  const { id, token } = await project.key(['admin'])
+  const { token } = await project.key(['admin'])
+  return { project, target: { baseUrl: gateway.baseUrl, token } }
+}
+
+test('a key sees itself, its project and its sources', async () => {
+  const { project, target } = await newTarget()
   const source = await project.source('orders')
   const data = await dataOf(
-    { ...gateway, token },
+    target,
     `{
-    viewer { id name scopes sources { id } expiresAt project { id } }
-    project { id }
-    sources { totalCount nodes { id name ingressUrl verification { preset } maxBodyBytes firstSequence lastSequence } pageInfo { hasNextPage hasPreviousPage } }
-  }`,
+      viewer { id name scopes sources { id } expiresAt revokedAt project { id } }
+      project { id name }
+      byName: source(by: { name: "orders" }) { id }
+      byId: source(by: { id: "${source.id}" }) { name }
+      sources {
+        totalCount
+        nodes { id ingressUrl verification { preset } maxBodyBytes firstSequence lastSequence createdAt }
+        pageInfo { hasNextPage hasPreviousPage }
+      }
+    }`,
   )
   expect(data).toMatchObject({
-    viewer: { id, scopes: ['ADMIN'], sources: null, expiresAt: null, project: { id: project.id } },
-    project: { id: project.id },
-    sources: {
-      totalCount: 1,
-      nodes: [
-        {
-          id: source.id,
-          name: 'orders',
-          verification: null,
-          maxBodyBytes: 1_048_576,
-          firstSequence: 1,
-          lastSequence: 0,
-        },
-      ],
-      pageInfo: { hasNextPage: false, hasPreviousPage: false },
-    },
+    viewer: { name: 'test', scopes: ['ADMIN'], sources: null, expiresAt: null, project: { id: project.id } },
+    byName: { id: source.id },
+    byId: { name: 'orders' },
+    sources: { totalCount: 1, pageInfo: { hasNextPage: false, hasPreviousPage: false } },
   })
-  expect(data.sources.nodes[0].ingressUrl).toMatch(/^https:\/\/hooks\.example\/in\/[\w-]{43}$/)
+  const [shown] = data.sources.nodes
+  expect(shown).toMatchObject({ verification: null, maxBodyBytes: 1_048_576, firstSequence: 1, lastSequence: 0 })
+  expect(shown.ingressUrl).toMatch(/^https:\/\/hooks\.example\/in\/[\w-]{43}$/)
+  expect(shown.createdAt).toBe(source.createdAt.toISOString())
 })
 
-test('x', async () => {
-  const project = await gateway.newProject()
-  const { token } = await project.key(['read'])
-  expect(codesOf(await run({ ...gateway, token }, '{ apiKeys { nodes { id } } }'))).toEqual(['FORBIDDEN'])
+const lists = [
+  ['sources', '{ sources(first: 3, after: $after) { nodes { id } ...p } }', 'SourceConnection'],
+  ['apiKeys', '{ apiKeys(first: 3, after: $after) { nodes { id } ...p } }', 'ApiKeyConnection'],
+  ['endpoints', '{ endpoints(first: 3, after: $after) { nodes { id } ...p } }', 'EndpointConnection'],
+] as const
+
+test.each(lists)('the pages of %s hold every item once', async (name, selection, type) => {
+  const { project, target } = await newTarget()
+  const sources = await Promise.all(Array.from({ length: 8 }, () => project.source()))
+  for (const [index] of sources.entries()) {
+    await project.endpoint(`http://127.0.0.1:9/${index}`)
+    if (index > 0) await project.key(['read'])
+  }
+  const query = `query ($after: Cursor) ${selection}
+    fragment p on ${type} { totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor } edges { cursor } }`
+  const pages = await pagesOf(target, query, name)
+  expect(pages.map((page) => page.nodes.length)).toEqual([3, 3, 2])
+  expect(pages.map((page) => page.pageInfo.hasPreviousPage)).toEqual([false, true, true])
+  expect(new Set(pages.map((page) => page.totalCount))).toEqual(new Set([8]))
+  expect(new Set(pages.flatMap((page) => page.nodes.map(({ id }: Loose) => id))).size).toBe(8)
+  for (const page of pages) {
+    expect(page.pageInfo.startCursor).toBe(page.edges[0].cursor)
+    expect(page.pageInfo.endCursor).toBe(page.edges.at(-1).cursor)
+  }
+})
+
+async function pagesOf(target: Target, query: string, name: string): Promise<Loose[]> {
+  const pages: Loose[] = []
+  let after: string | null = null
+  do {
+    const data: Loose = await dataOf(target, query, { after })
+    pages.push(data[name])
+    after = data[name].pageInfo.endCursor
+  } while (pages.at(-1).pageInfo.hasNextPage)
+  return pages
+}
+
+test('any object can be fetched by its id, in the order asked for; what is unknown is null', async () => {
+  const { project, target } = await newTarget()
+  const { id: keyId } = await project.key(['read'])
+  const source = await project.source()
+  const endpoint = await project.endpoint('http://127.0.0.1:9/')
+  const message = await project.message(source)
+  const ids = [endpoint.id, 'src_unknown', message.id, project.id, 'nonsense', source.id, keyId, 'src_', '']
+  const query = 'query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }'
+  const { nodes } = await dataOf(target, query, { ids })
+  expect(nodes).toEqual([
+    { __typename: 'Endpoint', id: endpoint.id },
+    null,
+    { __typename: 'Message', id: message.id },
+    { __typename: 'Project', id: project.id },
+    null,
+    { __typename: 'Source', id: source.id },
+    { __typename: 'ApiKey', id: keyId },
+    null,
+    null,
+  ])
+  expect(codesOf(await run(target, query, { ids: [] }))).toEqual(['BAD_USER_INPUT'])
+  expect(codesOf(await run(target, query, { ids: Array(101).fill('x') }))).toEqual(['BAD_USER_INPUT'])
+})
+
+test('a delivery tells its message, its endpoint, its attempts and their answers', async () => {
+  const { project, target } = await newTarget()
+  const receiver = await startReceiver()
+  try {
+    const source = await project.source()
+    const endpoint = await project.endpoint(receiver.url)
+    const message = await project.message(source)
+    const query = `{ deliveries(order: OLDEST_FIRST) { nodes {
+      id status attemptCount nextAttemptAt message { id deliveries { nodes { id } } } endpoint { id url }
+      attempts { nodes { number durationMs failure failureDetail response { status text isTruncated announcedBytes headers { name } } } pageInfo { hasNextPage } }
+    } } }`
+    await until(async () => (await dataOf(target, query)).deliveries.nodes[0]?.status, 'DELIVERED')
+    const [delivery] = (await dataOf(target, query)).deliveries.nodes
+    expect(delivery).toMatchObject({
+      attemptCount: 1,
+      nextAttemptAt: null,
+      message: { id: message.id, deliveries: { nodes: [{ id: delivery.id }] } },
+      endpoint: { id: endpoint.id, url: receiver.url },
+      attempts: {
+        nodes: [
+          { number: 1, failure: null, failureDetail: null, response: { status: 204, text: '', isTruncated: false } },
+        ],
+        pageInfo: { hasNextPage: false },
+      },
+    })
+    expect((await dataOf(target, `{ delivery(id: "${delivery.id}") { id } }`)).delivery).toEqual({ id: delivery.id })
+    const filtered = `query ($filter: DeliveryFilter) { deliveries(filter: $filter) { nodes { id } } }`
+    const found = async (filter: object) => (await dataOf(target, filtered, { filter })).deliveries.nodes.length
+    expect(await found({ statuses: ['DELIVERED'], endpointId: endpoint.id })).toBe(1)
+    expect(await found({ statuses: ['FAILED', 'PENDING'] })).toBe(0)
+    expect(await found({ endpointId: 'nonsense' })).toBe(0)
+    expect(await found({})).toBe(1)
+  } finally {
+    await receiver.close()
+  }
+})
+
+test('no list asks the database more often the more items it has', async () => {
+  const { project, target } = await newTarget()
+  const documents = {
+    sources: '{ sources(first: 50) { totalCount nodes { id name firstSequence lastSequence ingressUrl } } }',
+    apiKeys: '{ apiKeys(first: 50) { totalCount nodes { id project { id } sources { id name lastSequence } } } }',
+    endpoints: '{ endpoints(first: 50) { totalCount nodes { id sources { id name lastSequence } } } }',
+    messages: `{ sources(first: 1) { nodes { messages(first: 50) { nodes {
+      id source { name lastSequence } event { source }
+      deliveries(first: 5) { nodes { id endpoint { url sources { name } } attempts(first: 5) { nodes { id } } } }
+    } } } } }`,
+    deliveries: `{ deliveries(first: 50) { nodes {
+      id endpoint { url sources { id } } message { id sequence source { name } deliveries(first: 5) { nodes { id } } }
+      attempts(first: 5) { nodes { number response { status } } }
+    } } }`,
+    nodes:
+      'query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Source { lastSequence } ... on Message { source { name } } } }',
+  }
+  const source = await project.source('a')
+  const ids: string[] = [source.id]
+  const grow = async (count: number) => {
+    const others = await Promise.all(Array.from({ length: count }, () => project.source()))
+    for (const other of others) {
+      await project.key(['read'], { sourceIds: [source.id, other.id] })
+      await project.endpoint(`http://127.0.0.1:9/${other.id}`, [source.id, other.id])
+      ids.push(other.id, (await project.message(source)).id)
+    }
+    // Every endpoint that exists gets every later message of the first source.
+    const expected = `${(await gateway.sql.query(`select 1 from messages where project_id = $1`, [project.id])).length}`
+    await until(
+      async () =>
+        (
+          await gateway.sql.query<{ n: string }>(
+            `select fanned_out_to::text as n from fan_out_marks where source_id = $1`,
+            [source.id],
+          )
+        )[0]?.n,
+      expected,
+    )
+  }
+  const counts = async () => {
+    const counted: Record<string, number> = {}
+    for (const [name, query] of Object.entries(documents)) {
+      const statements = await gateway.statementsOf(() => dataOf(target, query, name === 'nodes' ? { ids } : {}))
+      counted[name] = statements.length
+    }
+    return counted
+  }
+  await grow(2)
+  const few = await counts()
+  await grow(12)
+  const many = await counts()
+  // What is asked for in one turn is loaded together; a turn more or less is chance, one per item is not.
+  for (const [name, count] of Object.entries(many)) expect(count - (few[name] ?? 0), name).toBeLessThan(4)
+  expect(Math.max(...Object.values(many))).toBeLessThan(12)
 })

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import {
   buildSchema,
+  type GraphQLNamedType,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
@@ -26,12 +27,22 @@ test('every type, field, argument and value is described', () => {
   for (const type of Object.values(schema.getTypeMap())) {
     if (isIntrospectionType(type) || isSpecifiedScalarType(type)) continue
     note(type.name, type)
-    if (isEnumType(type)) for (const value of type.getValues()) note(`${type.name}.${value.name}`, value)
-    if (!isObjectType(type) && !isInterfaceType(type) && !isInputObjectType(type)) continue
-    for (const field of Object.values(type.getFields())) {
-      note(`${type.name}.${field.name}`, field)
-      for (const arg of 'args' in field ? field.args : []) note(`${type.name}.${field.name}(${arg.name}:)`, arg)
-    }
+    for (const part of partsOf(type)) note(`${type.name}.${part.name}`, part)
   }
   expect(missing).toEqual([])
 })
+
+interface Part {
+  readonly name: string
+  readonly description?: string | null | undefined
+}
+
+function partsOf(type: GraphQLNamedType): Part[] {
+  if (isEnumType(type)) return [...type.getValues()]
+  if (isInputObjectType(type)) return Object.values(type.getFields())
+  if (!isObjectType(type) && !isInterfaceType(type)) return []
+  return Object.values(type.getFields()).flatMap((field): Part[] => {
+    const args = field.args.map(({ name, description }) => ({ name: `${field.name}(${name}:)`, description }))
+    return [field, ...args]
+  })
+}

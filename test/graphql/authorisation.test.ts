@@ -1,0 +1,263 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Scope } from '../../src/auth/index.ts'
+import type { Source } from '../../src/sources/index.ts'
+import { until } from '../support/until.ts'
+import { codesOf, dataOf, type Loose, overWebSocket, run, type Target } from './client.ts'
+import { type Gateway, type Project, startGateway } from './gateway.ts'
+
+let gateway: Gateway
+beforeAll(async () => {
+  gateway = await startGateway()
+})
+afterAll(() => gateway.close())
+
+interface World {
+  readonly project: Project
+  readonly source: Source
+  readonly ids: Record<'source' | 'endpoint' | 'message' | 'delivery' | 'apiKey' | 'project', string>
+  readonly target: Target
+}
+
+/** A project in which there is one of everything. */
+async function newWorld(): Promise<World> {
+  const project = await gateway.newProject()
+  const source = await project.source('orders')
+  const endpoint = await project.endpoint('http://127.0.0.1:9/')
+  const message = await project.message(source)
+  const { id: apiKey, token } = await project.key(['admin'])
+  const target = { baseUrl: gateway.baseUrl, token }
+  const deliveryId = async () => (await dataOf(target, '{ deliveries { nodes { id } } }')).deliveries.nodes[0]?.id
+  await until(async () => typeof (await deliveryId()), 'string')
+  const ids = {
+    source: source.id,
+    endpoint: endpoint.id,
+    message: message.id,
+    delivery: await deliveryId(),
+    apiKey,
+    project: project.id,
+  }
+  return { project, source, ids, target }
+}
+
+describe('each scope opens its own and nothing else', () => {
+  let world: World
+  beforeAll(async () => {
+    world = await newWorld()
+  })
+
+  const mutation = (name: string, type: string, input: object) => ({
+    query: `mutation ($input: ${type}!) { ${name}(input: $input) { __typename } }`,
+    variables: { input },
+  })
+  const none = 'none'
+  const operations: Record<string, { needs: Scope; query: string; variables?: object }> = {
+    project: { needs: 'read', query: '{ project { id } }' },
+    node: { needs: 'read', query: '{ node(id: "src_x") { id } }' },
+    nodes: { needs: 'read', query: '{ nodes(ids: ["src_x"]) { id } }' },
+    apiKeys: { needs: 'admin', query: '{ apiKeys { nodes { id } } }' },
+    source: { needs: 'read', query: '{ source(by: { name: "orders" }) { id } }' },
+    sources: { needs: 'read', query: '{ sources { nodes { id } } }' },
+    message: { needs: 'listen', query: '{ message(id: "msg_x") { id } }' },
+    endpoint: { needs: 'read', query: '{ endpoint(id: "ept_x") { id } }' },
+    endpoints: { needs: 'read', query: '{ endpoints { nodes { id } } }' },
+    delivery: { needs: 'read', query: '{ delivery(id: "dlv_x") { id } }' },
+    deliveries: { needs: 'read', query: '{ deliveries { nodes { id } } }' },
+    createApiKey: { needs: 'admin', ...mutation('createApiKey', 'CreateApiKeyInput', { name: '', scopes: [] }) },
+    revokeApiKey: { needs: 'admin', ...mutation('revokeApiKey', 'RevokeApiKeyInput', { id: none }) },
+    createSource: { needs: 'manage', ...mutation('createSource', 'CreateSourceInput', { name: '?' }) },
+    updateSource: { needs: 'manage', ...mutation('updateSource', 'UpdateSourceInput', { id: none }) },
+    deleteSource: { needs: 'manage', ...mutation('deleteSource', 'DeleteSourceInput', { id: none }) },
+    rotateSourceToken: { needs: 'manage', ...mutation('rotateSourceToken', 'RotateSourceTokenInput', { id: none }) },
+    createEndpoint: {
+      needs: 'manage',
+      ...mutation('createEndpoint', 'CreateEndpointInput', { url: 'http://10.0.0.1/' }),
+    },
+    updateEndpoint: { needs: 'manage', ...mutation('updateEndpoint', 'UpdateEndpointInput', { id: none }) },
+    deleteEndpoint: { needs: 'manage', ...mutation('deleteEndpoint', 'DeleteEndpointInput', { id: none }) },
+  }
+
+  test('every field of Query and Mutation is in this table', () => {
+    const fields = [gateway.graphql.schema.getQueryType(), gateway.graphql.schema.getMutationType()].flatMap((type) =>
+      Object.keys(type?.getFields() ?? {}),
+    )
+    expect([...Object.keys(operations), 'viewer'].sort()).toEqual(fields.sort())
+  })
+
+  const includes: Record<Scope, Scope[]> = {
+    admin: ['admin', 'manage', 'listen', 'read'],
+    manage: ['manage', 'read'],
+    publish: [],
+    listen: ['listen'],
+    jobs: [],
+    read: ['read'],
+  }
+  test.each(Object.entries(includes))('%s', async (scope, opened) => {
+    const { token } = await world.project.key([scope as Scope])
+    const target = { baseUrl: gateway.baseUrl, token }
+    expect(codesOf(await run(target, '{ viewer { id scopes } }'))).toEqual([])
+    for (const [name, { needs, query, variables }] of Object.entries(operations)) {
+      const codes = codesOf(await run(target, query, { ...variables }))
+      expect(codes, name).toEqual(opened.includes(needs) ? [] : ['FORBIDDEN'])
+    }
+    const stream = overWebSocket(
+      target,
+      'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',
+      {
+        ids: [world.ids.source],
+      },
+    )
+    expect(codesOf(await stream.next())).toEqual(opened.includes('listen') ? [] : ['FORBIDDEN'])
+    const deliveries = overWebSocket(target, 'subscription { deliveryUpdated { id } }')
+    expect(codesOf(await deliveries.next())).toEqual(opened.includes('read') ? [] : ['FORBIDDEN'])
+  })
+
+  test('READ sees deliveries but not their messages, nor the addresses of sources', async () => {
+    const { token } = await world.project.key(['read'])
+    const target = { baseUrl: gateway.baseUrl, token }
+    const answer = await run(target, '{ deliveries { nodes { id message { id } } } sources { nodes { ingressUrl } } }')
+    expect(answer.data).toMatchObject({
+      deliveries: { nodes: [{ id: world.ids.delivery, message: null }] },
+      sources: { nodes: [{ ingressUrl: null }] },
+    })
+    expect(codesOf(answer)).toEqual(['FORBIDDEN'])
+    expect(codesOf(await run(target, `{ node(id: "${world.ids.message}") { id } }`))).toEqual(['FORBIDDEN'])
+    expect(codesOf(await run(target, `{ node(id: "${world.ids.apiKey}") { id } }`))).toEqual(['FORBIDDEN'])
+    expect(codesOf(await run(target, '{ sources { nodes { messages { nodes { id } } } } }'))).toEqual(['FORBIDDEN'])
+  })
+
+  test('LISTEN sees messages but not their deliveries', async () => {
+    const { token } = await world.project.key(['listen'])
+    const target = { baseUrl: gateway.baseUrl, token }
+    const data = await dataOf(
+      target,
+      `{ message(id: "${world.ids.message}") { text source { name messages { nodes { id } } } } }`,
+    )
+    expect(data.message.source).toEqual({ name: 'orders', messages: { nodes: [{ id: world.ids.message }] } })
+    const withDeliveries = await run(target, `{ message(id: "${world.ids.message}") { deliveries { nodes { id } } } }`)
+    expect(codesOf(withDeliveries)).toEqual(['FORBIDDEN'])
+  })
+})
+
+const readAll = `query ($source: ID!, $endpoint: ID!, $message: ID!, $delivery: ID!, $apiKey: ID!, $project: ID!, $name: String!) {
+  byId: source(by: { id: $source }) { id }
+  byName: source(by: { name: $name }) { id }
+  message(id: $message) { id }
+  endpoint(id: $endpoint) { id }
+  delivery(id: $delivery) { id }
+  nodes(ids: [$source, $endpoint, $message, $delivery, $apiKey, $project]) { id }
+  sources { totalCount nodes { id } }
+  endpoints { totalCount nodes { id } }
+  deliveries { nodes { id } }
+  filtered: deliveries(filter: { endpointId: $endpoint }) { nodes { id } }
+}`
+
+const nothing = {
+  byId: null,
+  byName: null,
+  message: null,
+  endpoint: null,
+  delivery: null,
+  sources: { totalCount: 0, nodes: [] },
+  endpoints: { totalCount: 0, nodes: [] },
+  deliveries: { nodes: [] },
+  filtered: { nodes: [] },
+}
+
+async function attack(target: Target, ids: World['ids']): Promise<string[]> {
+  const { source, endpoint, apiKey } = ids
+  const input = (type: string, name: string, value: object) =>
+    run(target, `mutation ($input: ${type}!) { ${name}(input: $input) { __typename ... on UserError { code } } }`, {
+      input: value,
+    })
+  const answers = [
+    await input('RevokeApiKeyInput', 'revokeApiKey', { id: apiKey }),
+    await input('UpdateSourceInput', 'updateSource', { id: source, name: 'stolen' }),
+    await input('RotateSourceTokenInput', 'rotateSourceToken', { id: source }),
+    await input('DeleteSourceInput', 'deleteSource', { id: source }),
+    await input('UpdateEndpointInput', 'updateEndpoint', { id: endpoint, url: 'https://example.com/' }),
+    await input('DeleteEndpointInput', 'deleteEndpoint', { id: endpoint }),
+    await input('CreateEndpointInput', 'createEndpoint', { url: 'https://example.com/', sourceIds: [source] }),
+    await input('CreateApiKeyInput', 'createApiKey', { name: 'x', scopes: ['LISTEN'], sourceIds: [source] }),
+  ]
+  return answers.map((answer) => (Object.values(answer.data ?? {})[0] as Loose)?.code ?? JSON.stringify(answer))
+}
+
+describe('another project', () => {
+  let victim: World
+  let stranger: World
+  beforeEach(async () => {
+    victim = await newWorld()
+    stranger = await newWorld()
+  })
+
+  test('cannot be read by a single query', async () => {
+    const empty = await gateway.newProject()
+    const target = { baseUrl: gateway.baseUrl, token: (await empty.key(['admin'])).token }
+    const data = await dataOf(target, readAll, { ...victim.ids, name: 'orders' })
+    expect(data).toEqual({ ...nothing, nodes: [null, null, null, null, null, null] })
+  })
+
+  test('cannot be changed by a single mutation, nor told from what does not exist', async () => {
+    const before = await dataOf(victim.target, readAll, { ...victim.ids, name: 'orders' })
+    const codes = await attack(stranger.target, victim.ids)
+    expect(new Set(codes)).toEqual(new Set(['NOT_FOUND']))
+    const unknown = Object.fromEntries(
+      Object.entries(victim.ids).map(([name, id]) => [name, `${id.slice(0, -4)}0000`]),
+    ) as World['ids']
+    expect(await attack(stranger.target, unknown)).toEqual(codes)
+    expect(await dataOf(victim.target, readAll, { ...victim.ids, name: 'orders' })).toEqual(before)
+  })
+
+  test('is not heard by a single subscription', async () => {
+    const foreign = overWebSocket(
+      stranger.target,
+      'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',
+      {
+        ids: [victim.ids.source],
+      },
+    )
+    expect(codesOf(await foreign.next())).toEqual(['NOT_FOUND'])
+    const mixed = overWebSocket(
+      stranger.target,
+      'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',
+      {
+        ids: [stranger.ids.source, victim.ids.source],
+      },
+    )
+    expect(codesOf(await mixed.next())).toEqual(['NOT_FOUND'])
+    const deliveries = overWebSocket(stranger.target, 'subscription { deliveryUpdated { message { id } } }')
+    expect((await deliveries.next()).data.deliveryUpdated.message.id).toBe(stranger.ids.message)
+    await victim.project.message(victim.source)
+    const own = await stranger.project.message(stranger.source)
+    let seen: Loose
+    do {
+      seen = (await deliveries.next()).data.deliveryUpdated.message.id
+      expect([stranger.ids.message, own.id]).toContain(seen)
+    } while (seen !== own.id)
+  })
+})
+
+test('a key that is limited to a source sees and changes nothing of the others', async () => {
+  const { project, ids } = await newWorld()
+  const own = await project.source('own')
+  const message = await project.message(own)
+  const { token } = await project.key(['admin'], { sourceIds: [own.id] })
+  const target = { baseUrl: gateway.baseUrl, token }
+  const seen = async () => (await dataOf(target, '{ deliveries { nodes { message { id } } } }')).deliveries.nodes
+  await until(seen, [{ message: { id: message.id } }])
+  const data = await dataOf(target, readAll, { ...ids, name: 'orders' })
+  expect(data).toMatchObject({
+    ...nothing,
+    sources: { totalCount: 1, nodes: [{ id: own.id }] },
+    deliveries: expect.anything(),
+    filtered: expect.anything(),
+  })
+  expect(data.nodes.slice(0, 4)).toEqual([null, null, null, null])
+  expect((await attack(target, ids)).slice(1)).toEqual(Array(7).fill('NOT_FOUND'))
+  const stream = overWebSocket(
+    target,
+    'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',
+    { ids: [ids.source] },
+  )
+  expect(codesOf(await stream.next())).toEqual(['NOT_FOUND'])
+})

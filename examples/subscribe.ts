@@ -7,6 +7,7 @@
  * HOOKLINE_URL is the gateway's address, http://localhost:8787 unless given. The key needs the scopes READ and LISTEN.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, createClient } from 'graphql-ws'
 
@@ -27,7 +28,7 @@ const subscription = `subscription ($sourceIds: [ID!]!, $after: [Cursor!]) {
   }
 }`
 
-const [sourceName = 'inbox', cursorFile = `${sourceName}.cursor`] = process.argv.slice(2)
+const [sourceName = 'inbox', cursorFile = join(import.meta.dirname, `${sourceName}.cursor`)] = process.argv.slice(2)
 const baseUrl = process.env.HOOKLINE_URL ?? 'http://localhost:8787'
 const authorization = `Bearer ${process.env.HOOKLINE_KEY ?? ''}`
 /** What connecting again does not mend: no key, a key that does not hold, a request that is wrong. */

@@ -1,0 +1,54 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { buildSchema, parse, validate } from 'graphql'
+import { expect, test } from 'vitest'
+import { settingsTable } from '../../src/config/index.ts'
+import { root } from './source-files.ts'
+
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/errors.md',
+  'docs/operations.md',
+  'examples/README.md',
+]
+const textOf = (file: string): string => readFileSync(join(root, file), 'utf8')
+const readme = textOf('README.md')
+const scripts = Object.keys((JSON.parse(textOf('package.json')) as { scripts: Record<string, string> }).scripts)
+
+/** Scripts that npm knows by itself. */
+const ownCommands = ['ci', 'cit', 'start', 'test']
+
+test('the table of settings is the one that the gateway reads', () => {
+  const table = /<!-- settings: begin -->\n\n([\s\S]*)\n<!-- settings: end -->/.exec(readme)?.[1]
+  expect(table).toBe(settingsTable('markdown'))
+})
+
+test.each(pages)('the links of %s lead to files that exist', (page) => {
+  const targets = [...textOf(page).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map((match) => match[1] ?? '')
+  const missing = targets.filter((target) => !existsSync(join(root, dirname(page), target)))
+  expect(missing).toEqual([])
+})
+
+test.each(pages)('the npm scripts that %s names exist', (page) => {
+  const named = [...textOf(page).matchAll(/\bnpm (?:run )?(?:-s )?([a-z][a-z:]*)/g)].map((match) => match[1] ?? '')
+  expect(named.filter((name) => !scripts.includes(name) && !ownCommands.includes(name))).toEqual([])
+})
+
+test('the operations in README.md fit the schema', () => {
+  const schema = buildSchema(textOf('schema.graphql'))
+  const operations = [...readme.matchAll(/^```graphql\n([\s\S]*?)^```/gm)].map((match) => match[1] ?? '')
+  expect(operations.length).toBeGreaterThan(2)
+  for (const operation of operations) expect(validate(schema, parse(operation)), operation).toEqual([])
+})
+
+test('each guarantee names tests that exist', () => {
+  const section = /\n## Guarantees\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? ''
+  const named = [...section.matchAll(/\[([^\]]+)\]\(([^)]+\.test\.ts)\)/g)].map(([, name = '', file = '']) => ({
+    name,
+    file,
+  }))
+  expect(named.length).toBeGreaterThan(8)
+  expect(named.filter(({ name, file }) => !textOf(file).includes(name))).toEqual([])
+})

@@ -73,6 +73,9 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
       [Symbol.asyncDispose]: async () => void (await outer.return()),
     }
     streams.add(state)
+    // Also when the reader left before its answer had begun, so that nobody would ask for an event, or return.
+    response.once('close', () => void outer.return())
+    if (response.destroyed) void outer.return()
     return outer
   }
 

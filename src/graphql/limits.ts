@@ -94,7 +94,7 @@ function stringProblem(document: DocumentNode): GraphQLError | null {
   let problem: GraphQLError | null = null
   visit(document, {
     StringValue({ value }) {
-      if (!isStorable(value)) problem = notStorable
+      if (!isStorable(value)) problem = notStorable()
     },
   })
   return problem
@@ -105,7 +105,7 @@ export function variablesProblem(variables: unknown): GraphQLError | null {
   const rest: unknown[] = [variables]
   while (rest.length > 0) {
     const value = rest.pop()
-    if (typeof value === 'string' && !isStorable(value)) return notStorable
+    if (typeof value === 'string' && !isStorable(value)) return notStorable()
     if (typeof value === 'object' && value !== null) rest.push(...Object.values(value))
   }
   return null
@@ -116,4 +116,6 @@ function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed()
 }
 
-const notStorable = badUserInput('Strings must be well-formed Unicode without NUL characters.')
+function notStorable(): GraphQLError {
+  return badUserInput('Strings must be well-formed Unicode without NUL characters.')
+}

@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # Everything that compiling needs. Install scripts would only unpack what the image leaves out.
 FROM node:24-slim AS build
 WORKDIR /app

@@ -31,7 +31,7 @@ test('every code that the product can answer with is explained', () => {
 
 test('nothing is explained that does not exist', () => {
   const text = sourceTexts().join('\n')
-  const explained = [...page.matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1] ?? '')
+  const explained = [...page.matchAll(/^\| `([A-Z_]+)` +\|/gm)].map((match) => match[1] ?? '')
   expect(explained.length).toBeGreaterThan(50)
   expect(explained.filter((code) => !text.includes(`'${code}'`))).toEqual([])
 })

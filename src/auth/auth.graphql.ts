@@ -13,12 +13,12 @@ import { revokeApiKey } from './revoke-api-key.ts'
 const ApiKeyScope = builder.enumType('ApiKeyScope', {
   description: 'What a key may do. ADMIN includes all others; MANAGE includes READ.',
   values: {
-    ADMIN: { value: 'admin', description: 'Keys and project settings.' },
-    MANAGE: { value: 'manage', description: 'Sources, endpoints, event types, schedules, retries and replays.' },
-    PUBLISH: { value: 'publish', description: 'Publish events.' },
-    LISTEN: { value: 'listen', description: 'Read and stream messages, and own listeners.' },
-    JOBS: { value: 'jobs', description: 'Create, follow and cancel jobs.' },
-    READ: { value: 'read', description: 'See configuration, deliveries, jobs and statistics, but no secrets.' },
+    ADMIN: { value: 'admin', description: 'Keys.' },
+    MANAGE: { value: 'manage', description: 'Sources and endpoints.' },
+    PUBLISH: { value: 'publish', description: 'Reserved for publishing events; opens nothing yet.' },
+    LISTEN: { value: 'listen', description: 'Read and stream messages.' },
+    JOBS: { value: 'jobs', description: 'Reserved for HTTP jobs; opens nothing yet.' },
+    READ: { value: 'read', description: 'See configuration and deliveries, but no secrets.' },
   } as const,
 })
 

@@ -50,7 +50,7 @@ const HttpResponse = builder.objectRef<AttemptResponse>('HttpResponse').implemen
 })
 
 const AttemptNode = builder.objectRef<Attempt>('Attempt').implement({
-  description: 'One HTTP request of a delivery, a job or a callback, and what came of it.',
+  description: 'One HTTP request of a delivery, and what came of it.',
   fields: (t) => ({
     id: t.exposeID('id', { description: '`att_…`' }),
     number: t.exposeInt('number', { description: '1 for the first.' }),

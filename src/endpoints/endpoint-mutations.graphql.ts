@@ -40,7 +40,7 @@ const CreateEndpointPayload = builder.objectRef<Done<CreatedEndpoint>>('CreateEn
       resolve: ({ value }) => value.endpoint,
     }),
     secret: t.string({
-      description: 'The signing secret in full. Shown only here and by `rotateSecret`.',
+      description: 'The signing secret in full. Shown only here.',
       resolve: ({ value }) => value.secret,
     }),
   }),
@@ -63,8 +63,7 @@ builder.mutationField('createEndpoint', (t) =>
 )
 
 const UpdateEndpointInput = builder.inputType('UpdateEndpointInput', {
-  description:
-    'Changes an endpoint. Fields left out stay as they are; what is under way ends as it began. Signing changes by `rotateSecret`.',
+  description: 'Changes an endpoint. Fields left out stay as they are; what is under way ends as it began.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'The endpoint to change.' }),
     url: t.field({ type: 'URL', description: 'As in `CreateEndpointInput`.' }),

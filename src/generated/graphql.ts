@@ -6,17 +6,17 @@ export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' |
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
 /** What a key may do. ADMIN includes all others; MANAGE includes READ. */
 export type ApiKeyScope =
-  /** Keys and project settings. */
+  /** Keys. */
   | 'ADMIN'
-  /** Create, follow and cancel jobs. */
+  /** Reserved for HTTP jobs; opens nothing yet. */
   | 'JOBS'
-  /** Read and stream messages, and own listeners. */
+  /** Read and stream messages. */
   | 'LISTEN'
-  /** Sources, endpoints, event types, schedules, retries and replays. */
+  /** Sources and endpoints. */
   | 'MANAGE'
-  /** Publish events. */
+  /** Reserved for publishing events; opens nothing yet. */
   | 'PUBLISH'
-  /** See configuration, deliveries, jobs and statistics, but no secrets. */
+  /** See configuration and deliveries, but no secrets. */
   | 'READ';
 
 /** What went wrong with an attempt; stable names. */

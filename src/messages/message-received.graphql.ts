@@ -17,7 +17,7 @@ type EventOf<Kind extends Event['kind']> = Extract<Event, { kind: Kind }>
 
 const MessageEvent = builder.interfaceRef<Event>('MessageEvent').implement({
   description: `What a reader of logs is told. Within a source in the order of sequence; between sources there is none. Queries and
-streams give the same events: \`messageReceived\` pushes them, \`Listener.events\` reads them.`,
+streams give the same events; \`messageReceived\` pushes them.`,
   resolveType: ({ kind }) => typeOf(kind),
   fields: (t) => ({
     source: t.field({ type: SourceNode, description: 'The source that it is about.', resolve: sourceOf }),
@@ -101,7 +101,7 @@ sequence within its source. Scope: LISTEN.`,
       after: t.arg({
         type: ['Cursor'],
         description:
-          'The last cursor of each source. A source without one begins at `since`; one of a source not asked for counts for nothing.',
+          'The last cursor of each source. A source without one begins now; one of a source not asked for counts for nothing.',
       }),
     },
     subscribe: async (_root, { sourceIds, after }, context) => {

@@ -34,8 +34,7 @@ const PresetVerificationInput = builder.inputType('PresetVerificationInput', {
 })
 
 const VerificationInput = builder.inputType('VerificationInput', {
-  description:
-    'How senders shall prove who they are: exactly one way. Secrets are write-only; further ones come by `rotateSecret`.',
+  description: 'How senders shall prove who they are: exactly one way. Secrets are write-only.',
   isOneOf: true,
   fields: (t) => ({
     preset: t.field({ type: PresetVerificationInput, description: 'As a known provider does it.' }),

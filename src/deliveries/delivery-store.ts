@@ -55,7 +55,7 @@ const maxLooked = 10_000
 
 export function createDeliveryStore(sql: Sql): DeliveryStore {
   async function byIds(projectId: ProjectId, ids: readonly DeliveryId[]): Promise<Delivery[]> {
-    return (await sql.query<DeliveryRow>(byIdsText, [projectId, ids], 'deliveries-by-ids')).map(deliveryOf)
+    return (await sql.query<DeliveryRow>(byIdsText, [projectId, ids])).map(deliveryOf)
   }
 
   return {

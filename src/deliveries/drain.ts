@@ -105,21 +105,34 @@ export function createDrain(deps: DrainDeps): Drain {
   }
 
   async function sendAll(session: Session): Promise<RunEnd> {
-    const { endpointId, turn, underWay } = session
+    let mayHaveMore = true
     for (;;) {
       const early = endOf(session)
       if (early !== null) return early
-      turn.takeNotice()
-      const destination = await deps.endpoints.byId(endpointId)
-      if (destination === null) return 'unknown-endpoint'
-      const page = await readDue(sql, endpointId, underWay.ids(), pageLimits)
-      for (const delivery of page) {
-        await underWay.room()
-        if (endOf(session) !== null) break
-        start(session, destination, delivery)
+      if (session.turn.takeNotice() || mayHaveMore) {
+        const page = await sendPage(session)
+        if (page === 'unknown-endpoint') return page
+        mayHaveMore = page === 'full'
+        continue
       }
-      if (page.length === 0 && (await waitForWork(session))) return 'idle'
+      const next = await waitForWork(session)
+      if (next === 'idle') return next
+      mayHaveMore = next === 'look'
     }
+  }
+
+  async function sendPage(session: Session): Promise<'full' | 'last' | 'unknown-endpoint'> {
+    const { endpointId, underWay } = session
+    const destination = await deps.endpoints.byId(endpointId)
+    if (destination === null) return 'unknown-endpoint'
+    const page = await readDue(sql, endpointId, underWay.ids(), pageLimits)
+    for (const delivery of page) {
+      await underWay.room()
+      if (endOf(session) !== null) break
+      start(session, destination, delivery)
+    }
+    const bytes = page.reduce((sum, { body }) => sum + (body?.length ?? 0), 0)
+    return page.length === pageLimits.maxRows || bytes >= pageLimits.maxBytes ? 'full' : 'last'
   }
 
   function endOf({ run, lease, underWay, endMs }: Session): RunEnd | null {
@@ -129,14 +142,19 @@ export function createDrain(deps: DrainDeps): Drain {
     return performance.now() > endMs ? 'turn-over' : null
   }
 
-  /** Nothing is due that is not under way. @returns whether the endpoint is idle and was let go of. */
-  async function waitForWork({ turn, run, lease, underWay }: Session): Promise<boolean> {
+  /** All that was found is under way. @returns `look`: there may be more though nobody said so. */
+  async function waitForWork(session: Session): Promise<'look' | 'woken' | 'idle'> {
+    const { turn, underWay } = session
     if (!underWay.isEmpty()) {
-      await Promise.race([turn.nextNotice(lookIntervalMs), underWay.allEnded()])
-      return false
+      const wokenBy = await Promise.race([turn.nextNotice(lookIntervalMs), underWay.allEnded()])
+      return wokenBy === 'time-out' ? 'look' : 'woken'
     }
-    await turn.nextNotice(lingerMs)
-    if (turn.takeNotice()) return false
+    if ((await turn.nextNotice(lingerMs)) === 'notice') return 'woken'
+    return (await tryToLetGo(session)) ? 'idle' : 'look'
+  }
+
+  /** @returns false when work has come in meanwhile. */
+  async function tryToLetGo({ turn, run, lease }: Session): Promise<boolean> {
     turn.close()
     const result = await withTransaction(pool, async (transaction) => {
       const freed = await letGoIfIdle(transaction, lease, instanceId)

@@ -31,7 +31,7 @@ export async function readDue(
   limits: DueLimits,
 ): Promise<DueDelivery[]> {
   const values = [endpointId, except, limits.maxRows, limits.maxBytes]
-  const rows = await sql.query<DueRow>(dueText, values, 'deliveries-due')
+  const rows = await sql.query<DueRow>(dueText, values)
   return rows.map((row) => ({
     id: row.id,
     messageId: row.message_id,

@@ -1,12 +1,14 @@
 import type { Sql } from '../db/sql.ts'
 import type { DeliveryId, EndpointId, ProjectId, SourceId } from '../kernel/ids.ts'
 
-/** Waits for whoever is recording. @returns null when the source is gone. */
-export async function readHead(
-  sql: Sql,
-  sourceId: SourceId,
-): Promise<{ projectId: ProjectId; lastSequence: number } | null> {
-  const [row] = await sql.query<{ projectId: ProjectId; lastSequence: number }>(headText, [sourceId], 'fan-out-head')
+export interface Head {
+  readonly projectId: ProjectId
+  readonly lastSequence: number
+}
+
+/** Waits for whoever is recording (one batch, even under load). @returns null when the source is gone. */
+export async function readHead(sql: Sql, sourceId: SourceId): Promise<Head | null> {
+  const [row] = await sql.query<Head>(headText, [sourceId], 'fan-out-head')
   return row ?? null
 }
 
@@ -36,7 +38,7 @@ export async function insertDeliveries(
   },
 ): Promise<void> {
   const { sourceId, from, to, endpointIds, ids } = input
-  await sql.query(insertText, [sourceId, from, to, endpointIds, ids], 'fan-out-insert')
+  await sql.query(insertText, [sourceId, from, to, endpointIds, ids])
 }
 
 /** @returns the endpoints that still exist, and whether someone drains them now. */

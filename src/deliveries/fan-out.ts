@@ -1,10 +1,11 @@
 import type { Pool } from 'pg'
 import { type Sql, sqlOfPool, withTransaction } from '../db/sql.ts'
 import { type DeliveryId, type EndpointId, newId, type ProjectId, type SourceId } from '../kernel/ids.ts'
-import type { TaskHandler, TaskQueue } from '../queue/index.ts'
+import type { TaskHandler, TaskQueue, TaskRun } from '../queue/index.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
 import { drainTask, drainTaskFor } from './drain.task.ts'
 import {
+  type Head,
   insertDeliveries,
   lockMark,
   lockStates,
@@ -45,6 +46,10 @@ export const fanOutConcurrency = 4
 const stepMessages = 1_000
 const stepDeliveries = 10_000
 
+interface SourceHead extends Head {
+  readonly sourceId: SourceId
+}
+
 interface Range {
   readonly projectId: ProjectId
   readonly sourceId: SourceId
@@ -69,48 +74,44 @@ export function createFanOut(deps: FanOutDeps): TaskHandler<{ sourceId: SourceId
     const turn = await turns.enter(sourceId)
     if (turn === null) return
     try {
-      let isDone = false
-      while (!isDone) {
+      let end: 'settled' | 'behind' = 'behind'
+      while (end === 'behind') {
+        if (run.closing.aborted) return run.postpone()
         turn.takeNotice()
         const head = await readHead(sqlOfPool(deps.pool), sourceId)
         if (head === null) return
-        isDone = await fanOutTo({ ...head, sourceId }, turn)
+        end = await fanOutTo(deps, { ...head, sourceId }, { turn, run })
       }
     } finally {
       turn.end()
     }
-
-    /** @returns false when there is more: notice was given before the last step. */
-    async function fanOutTo(
-      head: { projectId: ProjectId; sourceId: SourceId; lastSequence: number },
-      current: Turn,
-    ): Promise<boolean> {
-      for (;;) {
-        const step = await withTransaction(deps.pool, async (sql) => {
-          const done = await takeStep(deps, sql, head)
-          const isLast = done.reached === null || done.reached >= head.lastSequence
-          if (isLast && !current.takeNotice()) {
-            current.close()
-            await run.settle(sql)
-          }
-          return { ...done, isLast }
-        })
-        announce(deps, head.projectId, step)
-        if (step.isLast) return !current.isOpen()
-        if (run.closing.aborted) {
-          run.postpone()
-          return true
-        }
-      }
-    }
   }
 }
 
-async function takeStep(
+/** @returns `behind` when notice was given before the last step, or the process stops: there may be more. */
+async function fanOutTo(
   deps: FanOutDeps,
-  sql: Sql,
-  head: { projectId: ProjectId; sourceId: SourceId; lastSequence: number },
-): Promise<Step> {
+  head: SourceHead,
+  { turn, run }: { turn: Turn; run: TaskRun },
+): Promise<'settled' | 'behind'> {
+  for (;;) {
+    const step = await withTransaction(deps.pool, async (sql) => {
+      const done = await takeStep(deps, sql, head)
+      const isLast = done.reached === null || done.reached >= head.lastSequence
+      const settles = isLast && !turn.takeNotice()
+      if (settles) {
+        turn.close()
+        await run.settle(sql)
+      }
+      return { ...done, isLast, settles }
+    })
+    announce(deps, head.projectId, step)
+    if (step.settles) return 'settled'
+    if (step.isLast || run.closing.aborted) return 'behind'
+  }
+}
+
+async function takeStep(deps: FanOutDeps, sql: Sql, head: SourceHead): Promise<Step> {
   const from = await lockMark(sql, head.sourceId)
   const none = { created: [], waking: [], drained: [] }
   if (from === null || from >= head.lastSequence) return { reached: from, ...none }

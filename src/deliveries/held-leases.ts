@@ -1,7 +1,7 @@
 import type { Sql } from '../db/sql.ts'
 import type { EndpointId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
-import { type Lease, leaseMs, renewIntervalMs, renewLeases, takeLease } from './lease.ts'
+import { type Lease, type LockedRows, leaseMs, renewIntervalMs, renewLeases, takeLease } from './lease.ts'
 
 /** The leases of this process, renewed together. */
 export interface HeldLeases {
@@ -17,27 +17,39 @@ export interface HeldLease extends Lease {
   forget(): void
 }
 
-/** A request that is begun this long before the end still goes out under the lease. */
-const marginMs = 2_000
-
-export function createHeldLeases(deps: {
+export interface HeldLeasesDeps {
   readonly sql: Sql
   readonly instanceId: string
   readonly log: Logger
-}): HeldLeases {
+}
+
+/** A request that is begun this long before the end still goes out under the lease. */
+const marginMs = 2_000
+
+export function createHeldLeases({ sql, instanceId, log }: HeldLeasesDeps): HeldLeases {
   const expiries = new Map<Lease, number>()
   let renewing: NodeJS.Timeout | undefined
 
-  async function renew(): Promise<void> {
+  // Rows are locked often, but briefly: those that were skipped are renewed one by one.
+  async function renewAll(): Promise<void> {
     const leases = [...expiries.keys()]
-    const startMs = performance.now()
+    const renewed = await renew(leases, 'skip')
+    if (renewed === null) return
+    for (const lease of leases) if (!renewed.has(lease.endpointId)) await renew([lease], 'wait')
+  }
+
+  /** @returns null when the database did not answer. */
+  async function renew(leases: readonly Lease[], lockedRows: LockedRows): Promise<ReadonlySet<EndpointId> | null> {
+    const expiresMs = performance.now() + leaseMs
     try {
-      const renewed = new Set(await renewLeases(deps.sql, leases, deps.instanceId))
+      const renewed = new Set(await renewLeases(sql, leases, { instanceId, lockedRows }))
       for (const lease of leases) {
-        if (renewed.has(lease.endpointId) && expiries.has(lease)) expiries.set(lease, startMs + leaseMs)
+        if (renewed.has(lease.endpointId) && expiries.has(lease)) expiries.set(lease, expiresMs)
       }
+      return renewed
     } catch (error) {
-      deps.log.warn({ err: error, leases: leases.length }, 'renewing leases failed')
+      log.warn({ err: error, leases: leases.length }, 'renewing leases failed')
+      return null
     }
   }
 
@@ -51,10 +63,10 @@ export function createHeldLeases(deps: {
   return {
     async take(endpointId) {
       const startMs = performance.now()
-      const lease = await takeLease(deps.sql, endpointId, deps.instanceId)
+      const lease = await takeLease(sql, endpointId, instanceId)
       if (lease === null) return null
       expiries.set(lease, startMs + leaseMs)
-      renewing ??= setInterval(() => void renew(), renewIntervalMs)
+      renewing ??= setInterval(() => void renewAll(), renewIntervalMs)
       return {
         ...lease,
         isHeld: () => (expiries.get(lease) ?? 0) - marginMs > performance.now(),

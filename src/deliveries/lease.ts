@@ -15,6 +15,9 @@ export interface Lease {
   readonly number: number
 }
 
+/** What to do about rows that someone else has locked. */
+export type LockedRows = 'skip' | 'wait'
+
 /** A crash costs its endpoints about this long. */
 export const leaseMs = 15_000
 /** Several chances to renew before the end. */
@@ -27,10 +30,19 @@ export async function takeLease(sql: Sql, endpointId: EndpointId, instanceId: st
   return row === undefined ? null : { endpointId, number: row.number }
 }
 
-/** @returns the endpoints whose lease was renewed; a row that is locked just now is left for the next time. */
-export async function renewLeases(sql: Sql, leases: readonly Lease[], instanceId: string): Promise<EndpointId[]> {
+/**
+ * @param lockedRows `skip`: a row that is locked just now is left out, so that none delays the others.
+ * @returns the endpoints whose lease was renewed.
+ */
+export async function renewLeases(
+  sql: Sql,
+  leases: readonly Lease[],
+  options: { readonly instanceId: string; readonly lockedRows: LockedRows },
+): Promise<EndpointId[]> {
+  const { instanceId, lockedRows } = options
   const values = [leases.map((lease) => lease.endpointId), leases.map((lease) => lease.number), instanceId, leaseMs]
-  const rows = await sql.query<{ endpoint_id: EndpointId }>(renewText, values, 'lease-renew')
+  const text = renewText(lockedRows === 'skip' ? 'skip locked' : '')
+  const rows = await sql.query<{ endpoint_id: EndpointId }>(text, values, `lease-renew-${lockedRows}`)
   return rows.map((row) => row.endpoint_id)
 }
 
@@ -44,7 +56,7 @@ export async function letGoIfIdle(sql: Sql, lease: Lease, instanceId: string): P
   const values = [lease.endpointId, lease.number, instanceId]
   const held = await sql.query(lockText, values, 'lease-lock')
   if (held.length === 0) return 'lost'
-  const released = await sql.query(releaseIfIdleText, [lease.endpointId], 'lease-release-if-idle')
+  const released = await sql.query(releaseIfIdleText, [lease.endpointId])
   return released.length === 1 ? 'free' : 'due'
 }
 
@@ -63,8 +75,8 @@ const takeText = `
      and (lease_expires_at is null or lease_expires_at <= now())
   returning lease_number as number`
 
-// Locks in order of key, like all that lock several of these rows; skips what is locked, so that no row delays another.
-const renewText = `
+// Locks in order of key, like all that lock several of these rows.
+const renewText = (locking: string) => `
   with held as materialized (
     select s.endpoint_id
       from endpoint_states as s
@@ -73,7 +85,7 @@ const renewText = `
        and l.number = s.lease_number
      where s.leased_by = $3::text
      order by s.endpoint_id
-       for no key update of s skip locked
+       for no key update of s ${locking}
   )
   update endpoint_states as s
      set lease_expires_at = now() + make_interval(secs => $4::float8 / 1000)

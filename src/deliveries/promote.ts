@@ -64,7 +64,7 @@ export function createPromoter(deps: PromoterDeps): Promoter {
 
 /** One look. @returns the endpoints that have due deliveries and nobody who sends them. */
 export async function promoteDue({ sql, queue }: Pick<PromoterDeps, 'sql' | 'queue'>): Promise<EndpointId[]> {
-  const rows = await sql.query<{ endpoint_id: EndpointId }>(dueText, [maxEndpoints], 'promote-due')
+  const rows = await sql.query<{ endpoint_id: EndpointId }>(dueText, [maxEndpoints])
   const endpointIds = rows.map((row) => row.endpoint_id)
   if (endpointIds.length === 0) return endpointIds
   await queue.enqueue(sql, drainTask, endpointIds.map(drainTaskFor))

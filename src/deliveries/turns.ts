@@ -17,7 +17,7 @@ export interface Turn {
   /** Whether notice was given since the last call. */
   takeNotice(): boolean
   /** Resolves at the next notice (one not yet taken counts), at the latest after this time. */
-  nextNotice(timeoutMs: number): Promise<void>
+  nextNotice(timeoutMs: number): Promise<'notice' | 'time-out'>
   close(): void
   reopen(): void
   end(): void
@@ -69,12 +69,13 @@ function createTurn(onEnd: () => void): OwnTurn {
       return was
     },
     async nextNotice(timeoutMs) {
-      if (isNoticed) return
+      if (isNoticed) return 'notice'
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, timeoutMs)
       wake = resolve
       await promise
       clearTimeout(timer)
+      return isNoticed ? 'notice' : 'time-out'
     },
     close() {
       isOpen = false

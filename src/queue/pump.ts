@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
  *     ▲                                  └──▶ else: wait for a wake-up, or for the poll that covers a lost one
  *     └── a run that ends makes room
  *
- * Each run ends by itself, so a slow one never holds up the rest of its batch. While something runs, fetches keep a
- * small distance: what comes in between collapses into the one waiting task per key, which costs least.
+ * Each run ends by itself, so a slow one never holds up the rest of its batch. While something runs, a wake-up is
+ * followed with a small delay: what comes in meanwhile collapses into the one waiting task per key, which costs least.
  */
 export interface Pump {
   /** There may be something to fetch. */
@@ -88,8 +88,8 @@ export function createPump<Task>(options: PumpOptions<Task>): Pump {
     while (!isStopped) {
       await nextRoom()
       if (isStopped) return
-      const hasMore = await fetchOnce()
-      if (!hasMore) await nextWake(pollMs)
+      if (await fetchOnce()) continue
+      await nextWake(pollMs)
       if (running.size > 0 && !isStopped) await sleep(fetchDistanceMs)
     }
   }

@@ -34,6 +34,7 @@ function createQueue(graceMs = 1_000): TaskQueue {
 }
 
 const sql = () => sqlOfPool(pool)
+const until = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 20 })
 
 async function states(): Promise<string[]> {
   const rows = await sql().query<{ state: string }>(
@@ -60,7 +61,7 @@ test('a task is run once, and is gone when its handler has returned', async () =
     Array.from({ length: 200 }, (_, i) => ({ payload: { text: `${i}` } })),
   )
   queue.wake(note)
-  await vi.waitFor(async () => expect(await states()).toEqual([]))
+  await until(async () => expect(await states()).toEqual([]))
   expect(texts).toHaveLength(200)
   expect(new Set(texts).size).toBe(200)
 })
@@ -85,7 +86,7 @@ test('of one key only one task waits, but another may wait while one runs', asyn
   expect(await states()).toEqual(['created'])
   const gate = Promise.withResolvers<void>()
   queue.handle(note, () => gate.promise, { concurrency: 1 })
-  await vi.waitFor(async () => expect(await states()).toEqual(['active']))
+  await until(async () => expect(await states()).toEqual(['active']))
   await queue.enqueue(sql(), note, task)
   expect((await states()).sort()).toEqual(['active', 'created'])
   gate.resolve()
@@ -99,7 +100,7 @@ test('the statement for a pipelined connection leaves the same task', async () =
   await queue.enqueue(sql(), note, [{ payload: { text: 'b' }, singletonKey: 'k' }])
   const texts: string[] = []
   queue.handle(note, async ({ text }) => void texts.push(text), { concurrency: 1 })
-  await vi.waitFor(async () => expect(await states()).toEqual([]))
+  await until(async () => expect(await states()).toEqual([]))
   expect(texts).toEqual(['a'])
 })
 
@@ -116,9 +117,9 @@ test('a handler that throws is tried again', async () => {
     { concurrency: 1 },
   )
   await queue.enqueue(sql(), note, [{ payload: { text: 'a' } }])
-  await vi.waitFor(() => expect(tries).toBe(1))
+  await until(() => expect(tries).toBe(1))
   expect(await states()).not.toEqual([])
-  await vi.waitFor(async () => expect(await states()).toEqual([]), { timeout: 5_000 })
+  await until(async () => expect(await states()).toEqual([]))
   expect(tries).toBe(2)
 })
 
@@ -135,7 +136,7 @@ test('a task of which another process took possession cannot be settled', async 
     { concurrency: 1 },
   )
   await queue.enqueue(sql(), note, [{ payload: { text: 'a' } }])
-  await vi.waitFor(() => expect(settled).toEqual([false]))
+  await until(() => expect(settled).toEqual([false]))
   expect(await states()).toEqual(['active'])
 })
 
@@ -160,7 +161,7 @@ test('a stopping process gives back what it could not end, and another takes it 
   await second.start([note])
   const texts: string[] = []
   second.handle(note, async ({ text }) => void texts.push(text), { concurrency: 1 })
-  await vi.waitFor(() => expect(texts).toEqual(['a']))
+  await until(() => expect(texts).toEqual(['a']))
 })
 
 test('a start that is alone takes back what a killed process had under way', async () => {
@@ -171,7 +172,7 @@ test('a start that is alone takes back what a killed process had under way', asy
   await queue.reclaimActive()
   const texts: string[] = []
   queue.handle(note, async ({ text }) => void texts.push(text), { concurrency: 1 })
-  await vi.waitFor(() => expect(texts).toEqual(['a']))
+  await until(() => expect(texts).toEqual(['a']))
 })
 
 test('a task whose process is lost is taken up again after the heart-beat has been missed', async () => {
@@ -183,7 +184,7 @@ test('a task whose process is lost is taken up again after the heart-beat has be
   )
   const texts: string[] = []
   queue.handle(note, async ({ text }) => void texts.push(text), { concurrency: 1 })
-  await vi.waitFor(() => expect(texts).toEqual(['a']), { timeout: 5_000 })
+  await until(() => expect(texts).toEqual(['a']))
 })
 
 test('one slow task does not hold up the others', async () => {
@@ -204,6 +205,6 @@ test('one slow task does not hold up the others', async () => {
     note,
     Array.from({ length: 50 }, (_, i) => ({ payload: { text: `${i}` } })),
   )
-  await vi.waitFor(() => expect(texts).toHaveLength(49))
+  await until(() => expect(texts).toHaveLength(49))
   gate.resolve()
 })

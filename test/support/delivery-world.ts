@@ -50,7 +50,7 @@ export async function createDeliveryWorld() {
   const bus = createMemoryBus()
   const epochs = createEpochs({ sql, bus, log })
   const closers: (() => Promise<void>)[] = []
-  const producer = createTaskQueue({ pool, log, metrics: new Registry() })
+  const producer = createTaskQueue({ pool, log, metrics: new Registry(), bus })
   await producer.start(tasks)
   closers.push(() => producer.stop())
 

@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createDeliveryWorld, type DeliveryWorld, until } from '../../test/support/delivery-world.ts'
+import { purgeEndpoint } from '../endpoints/index.ts'
+import type { ProjectId, SourceId } from '../kernel/ids.ts'
+import { purgeSource } from '../sources/purge-source.task.ts'
+import { maintainTask } from './maintain.task.ts'
+
+const never = { delaysMs: [0, 3_600_000] }
+
+let world: DeliveryWorld
+let projectId: ProjectId
+let sourceId: SourceId
+
+beforeEach(async () => {
+  world = await createDeliveryWorld()
+  projectId = await world.createProject()
+  sourceId = await world.createSource(projectId)
+})
+
+afterEach(() => world.close())
+
+const count = async (table: 'messages' | 'claims') => (await world.sql.query(`select from ${table}`)).length
+
+async function failing() {
+  return await world.startReceiver((response) => {
+    response.statusCode = 500
+    response.end()
+  })
+}
+
+test('the open deliveries of a deleted endpoint are called off, the finished ones stay', async () => {
+  const good = await world.createEndpoint(projectId, (await world.startReceiver()).url)
+  const bad = await world.createEndpoint(projectId, (await failing()).url)
+  await world.startWorker({ retryPolicy: never })
+  await world.publish(sourceId, 1_200)
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 1_200, retrying: 1_200 }))
+  for (const { id } of [good, bad]) {
+    await world.sql.query(`delete from endpoint_states where endpoint_id = $1`, [id])
+    await world.queue.enqueue(world.sql, purgeEndpoint, [{ payload: { endpointId: id } }])
+  }
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 1_200, canceled: 1_200 }))
+})
+
+test('of a deleted source no message, no claim and no open delivery stays', async () => {
+  await world.createEndpoint(projectId, (await failing()).url)
+  const kept = await world.createSource(projectId)
+  await world.startWorker({ retryPolicy: never })
+  await world.publish(sourceId, 1_100)
+  await world.publish(kept, 3)
+  await until(async () => expect(await world.statuses()).toEqual({ retrying: 1_103 }))
+  await world.sql.query(
+    `insert into claims (source_id, key, message_id, claimed_at)
+     select $1, 'k' || n, 'm', now() from generate_series(1, 1100) as n`,
+    [sourceId],
+  )
+  for (const table of ['source_heads', 'fan_out_marks']) {
+    await world.sql.query(`delete from ${table} where source_id = $1`, [sourceId])
+  }
+  await world.queue.enqueue(world.sql, purgeSource, [{ payload: { sourceId } }])
+  await until(async () => expect(await world.statuses()).toEqual({ canceled: 1_100, retrying: 3 }))
+  await until(async () => expect([await count('messages'), await count('claims')]).toEqual([3, 0]))
+})
+
+test('work whose task was lost is found again', async () => {
+  const receiver = await world.startReceiver()
+  await world.createEndpoint(projectId, receiver.url)
+  const gone = await world.createEndpoint(projectId, receiver.url)
+  const lostSource = await world.createSource(projectId)
+  await world.publish(sourceId, 3)
+  await world.publish(lostSource, 2)
+  await world.sql.query(`delete from pgboss.job`)
+  await world.sql.query(`delete from source_heads where source_id = $1`, [lostSource])
+  await world.startWorker()
+  await world.queue.enqueue(world.sql, maintainTask, [{ payload: {} }])
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 6 }))
+  await until(async () => expect(await count('messages')).toBe(3))
+  await world.sql.query(`delete from endpoint_states where endpoint_id = $1`, [gone.id])
+  await world.sql.query(`update deliveries set status = 'pending', next_attempt_at = now() where endpoint_id = $1`, [
+    gone.id,
+  ])
+  await world.queue.enqueue(world.sql, maintainTask, [{ payload: {} }])
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 3, canceled: 3 }))
+})
+
+test('claims go when they are older than a day', async () => {
+  await world.sql.query(
+    `insert into claims (source_id, key, message_id, claimed_at)
+     select 's', 'k' || n, 'm', now() - n * interval '20 minutes' from generate_series(1, 2500) as n`,
+  )
+  await world.startWorker()
+  await world.queue.enqueue(world.sql, maintainTask, [{ payload: {} }])
+  await until(async () => expect(await count('claims')).toBe(71))
+})
+
+test('a delivery whose message is gone is called off', async () => {
+  await world.createEndpoint(projectId, (await failing()).url)
+  await world.startWorker({ retryPolicy: { delaysMs: [0, 300] } })
+  await world.publish(sourceId)
+  await until(async () => expect(await world.statuses()).toEqual({ retrying: 1 }))
+  await world.sql.query(`delete from messages`)
+  await until(async () => expect(await world.statuses()).toEqual({ canceled: 1 }))
+})

@@ -50,7 +50,11 @@ import { createToolbox, type Toolbox } from './toolbox.ts'
  *   8. queue ▸ deliveries/drain ▸ outbound ▸ settle   attempts, until delivered or given up
  */
 export interface RunningApp {
-  readonly urls: { readonly base: string; readonly graphiql: string }
+  readonly urls: {
+    readonly base: string
+    /** Null in a process that only works. */
+    readonly graphiql: string | null
+  }
   /** The admin key's token, on an installation's first start only: it is not stored. */
   readonly firstAdminToken: string | null
   /** An address that takes requests without a signature; null when there is none. */
@@ -118,7 +122,7 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
   const source = isApi ? await findOpenSource(orm) : null
   await server.listen()
   return {
-    urls: { base, graphiql: `${base}/graphql` },
+    urls: { base, graphiql: isApi ? `${base}/graphql` : null },
     firstAdminToken,
     exampleIngressUrl: source === null ? null : ingressUrlOf({ sealer, publicUrl: base }, source),
     notices: noticesOf(config),

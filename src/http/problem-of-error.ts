@@ -3,19 +3,14 @@ import type { Problem } from './problem.ts'
 
 // Codes that are not listed are ours to answer for: 500, with their code and public message.
 const statusOfCode: Readonly<Record<string, number>> = {
-  BAD_REQUEST: 400,
   MALFORMED: 400,
   REQUIRED: 400,
   OUT_OF_RANGE: 400,
   UNAUTHENTICATED: 401,
-  SIGNATURE_INVALID: 401,
   FORBIDDEN: 403,
   NOT_FOUND: 404,
   REQUEST_TIMEOUT: 408,
-  CONFLICT: 409,
   PAYLOAD_TOO_LARGE: 413,
-  UNSUPPORTED_MEDIA_TYPE: 415,
-  IDEMPOTENCY_KEY_REUSED: 422,
   RATE_LIMITED: 429,
   DATABASE_UNAVAILABLE: 503,
   OVERLOADED: 503,

@@ -76,7 +76,8 @@ function objectTo(url: URL, guard: AddressGuard): string | null {
   if (url.username !== '' || url.password !== '') return 'A URL must not carry credentials.'
   if (url.port === '0') return 'Port 0 cannot be called.'
   const address = isLocalhost(url.hostname) ? '127.0.0.1' : literalAddress(url.hostname)
-  if (address !== null && guard.verdict(address) === 'refused') return 'This address is not a public one.'
+  if (address !== null && guard.verdict(address) === 'refused')
+    return 'This address is not a public one; the operator can allow networks by ALLOWED_NETWORKS.'
   return null
 }
 

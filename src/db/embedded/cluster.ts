@@ -132,7 +132,7 @@ function wrongMajor(data: string, dataMajor: number, ourMajor: number): Error {
   return embeddedError(
     'EMBEDDED_WRONG_MAJOR',
     `${data} was written by PostgreSQL ${dataMajor}; this Hookline brings PostgreSQL ${ourMajor}, which cannot read it. ` +
-      `Nothing was changed. Run 'hookline export' with the Hookline that brought PostgreSQL ${dataMajor}, ` +
-      `then 'hookline import' with this one into an empty data directory.`,
+      `Nothing was changed. Go on with the Hookline that brought PostgreSQL ${dataMajor}; to leave it, copy the database ` +
+      `with pg_dump while it runs, into a PostgreSQL that DATABASE_URL then names.`,
   )
 }

@@ -291,7 +291,7 @@ test('data of another major version are refused and left alone', async () => {
   writeFileSync(version, '17\n')
   await expect(startEmbeddedPostgres({ dataDir: sharedDataDir })).rejects.toMatchObject({
     code: 'EMBEDDED_WRONG_MAJOR',
-    publicMessage: expect.stringMatching(/PostgreSQL 17.*PostgreSQL 18.*hookline export.*hookline import/s),
+    publicMessage: expect.stringMatching(/PostgreSQL 17.*PostgreSQL 18.*pg_dump.*DATABASE_URL/s),
   })
   writeFileSync(version, before)
   const server = await start(sharedDataDir)

@@ -196,7 +196,7 @@ test('nobody lets go of an endpoint while work for it is being committed', async
     await sql.query(
       `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, next_attempt_at,
                                created_at, updated_at)
-       values ('dlv_x', $1, 'src', 1, 'msg_x', $2, 'pending', now(), now(), now())`,
+       values ('dlv_x', $1, 'src', 1, 'msg_x', $2, 'pending', clock_timestamp(), now(), now())`,
       [projectId, endpointId],
     )
     return { result }

@@ -6,7 +6,7 @@ import { registerMasterKeys } from './db/master-keys.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './db/open-database.ts'
 import { isUpToDate } from './db/orm.ts'
 import type { Sql } from './db/sql.ts'
-import { createDeliveries, createDeliveryStore, drainTask, maintainTask } from './deliveries/index.ts'
+import { createDeliveries, createDeliveryStore, drainTask, maintainTask, releaseAllLeases } from './deliveries/index.ts'
 import { createEndpointDirectory, createEndpointStore, purgeEndpoint } from './endpoints/index.ts'
 import { entities } from './entities.ts'
 import { findOpenSource, prepareFirstStart } from './first-start.ts'
@@ -162,7 +162,10 @@ async function openFoundation(config: Config, log: Logger, lifecycle: Lifecycle)
   lifecycle.defer('the task queue', queue.stop)
   await queue.start([fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint])
   // Nobody else works on an embedded database: what is under way there was left behind by a run that died.
-  if (database.embedded !== null) await queue.reclaimActive()
+  if (database.embedded !== null) {
+    await releaseAllLeases(database.sql)
+    await queue.reclaimActive()
+  }
   return { log, metrics, database, sealer, guard, bus, epochs, outbound, queue }
 }
 

@@ -22,5 +22,6 @@ export { createDeliveries, type Deliveries, type DeliveriesDeps } from './delive
 export type { Attempt, Delivery, DeliveryFilter, DeliveryStatus } from './delivery.ts'
 export { createDeliveryStore, type DeliveryPage, type DeliveryQuery, type DeliveryStore } from './delivery-store.ts'
 export { drainTask } from './drain.task.ts'
+export { releaseAllLeases } from './lease.ts'
 export { maintainTask } from './maintain.task.ts'
 export { type WatchDeps, type WatchOptions, watchDeliveries } from './watch-deliveries.ts'

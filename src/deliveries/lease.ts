@@ -65,6 +65,13 @@ export async function letGo(sql: Sql, lease: Lease, instanceId: string, delayMs 
   await sql.query(releaseText, [lease.endpointId, lease.number, instanceId, delayMs])
 }
 
+/** Frees every endpoint. For a start that knows to be alone: whoever holds a lease then has died. */
+export async function releaseAllLeases(sql: Sql): Promise<void> {
+  await sql.query(
+    `update endpoint_states set leased_by = null, lease_expires_at = null where lease_expires_at is not null`,
+  )
+}
+
 // Waits for a transaction that has just added work, so that what is read afterwards includes it.
 const takeText = `
   update endpoint_states

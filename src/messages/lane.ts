@@ -31,6 +31,9 @@ export function createLane(options: { databaseUrl: string; onError: (error: Erro
     const fresh = new pg.Client({
       ...clientConfig({ ...options, applicationName: 'hookline recorder' }),
       pipeline: true,
+      // Plans are kept for as long as the connection. One that was made while the tables were small must still hold when
+      // they are large: everything here goes by an index.
+      options: '-c enable_seqscan=off',
       lock_timeout: lockTimeoutMs,
     })
     const forget = () => {

@@ -14,12 +14,17 @@ const tokenPattern = /^[A-Za-z0-9_-]{43}$/
 /** What is stored of a new token. */
 export function newIngressToken(sealer: Sealer, sourceId: SourceId): Pick<Source, 'tokenHash' | 'tokenSealed'> {
   const token = randomBytes(tokenBytes).toString('base64url')
-  return { tokenHash: hash(token), tokenSealed: sealer.seal(token, contextOf(sourceId)) }
+  return { tokenHash: hashOfToken(token), tokenSealed: sealer.seal(token, contextOf(sourceId)) }
 }
 
-/** @returns null for what cannot be a token. */
-export function hashOfToken(token: string): Buffer | null {
-  return tokenPattern.test(token) ? hash(token) : null
+/** Whether it could be a token, by its form. */
+export function isToken(text: string): boolean {
+  return tokenPattern.test(text)
+}
+
+/** What a token is looked up by. */
+export function hashOfToken(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
 }
 
 /**
@@ -37,8 +42,4 @@ export function ingressUrlOf(
 
 function contextOf(sourceId: SourceId): { table: string; rowId: string } {
   return { table: 'sources', rowId: sourceId }
-}
-
-function hash(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
 }

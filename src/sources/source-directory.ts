@@ -4,7 +4,7 @@ import type { ProjectId, SourceId } from '../kernel/ids.ts'
 import { createEpochCache, type Epochs } from '../live/epoch.ts'
 import type { Sealer } from '../secrets/index.ts'
 import { openSecrets } from '../secrets/secret-store.ts'
-import { hashOfToken } from './ingress-token.ts'
+import { hashOfToken, isToken } from './ingress-token.ts'
 import type { VerificationPreset } from './source.entity.ts'
 
 /** What a request to a source needs to know of it. */
@@ -32,10 +32,11 @@ export function createSourceDirectory(deps: {
   readonly sealer: Sealer
   readonly epochs: Epochs
 }): SourceDirectory {
-  const byTokenHash = createEpochCache<string, IngressSource | null>({
+  const byToken = createEpochCache<string, IngressSource | null>({
     epochs: deps.epochs,
     max: maxCachedSources,
-    load: async (hash) => await load(deps, `s.token_hash = decode($1::text, 'hex')`, hash, 'source_by_token'),
+    load: async (token) =>
+      await load(deps, `s.token_hash = decode($1::text, 'hex')`, hashOfToken(token).toString('hex'), 'source_by_token'),
   })
   const byId = createEpochCache<SourceId, IngressSource | null>({
     epochs: deps.epochs,
@@ -43,10 +44,7 @@ export function createSourceDirectory(deps: {
     load: async (id) => await load(deps, 's.id = $1::text', id, 'source_by_id'),
   })
   return {
-    async byToken(token) {
-      const hash = hashOfToken(token)
-      return hash === null ? null : await byTokenHash.get(hash.toString('hex'))
-    },
+    byToken: (token) => (isToken(token) ? byToken.get(token) : Promise.resolve(null)),
     byId: (id) => byId.get(id),
   }
 }

@@ -34,8 +34,8 @@ export const deliver: Bench = {
     const parts = await start(setup)
     const events = Math.round(eventsPerSecond * setup.seconds)
     setup.tell('warming up')
-    await postInLoop(parts, events)
-    await sendThrough(parts, Math.ceil(events / 3))
+    await postInLoop(parts, 2 * events)
+    await sendThrough(parts, events)
     const seen = await measureInRounds(
       setup.rounds,
       { floor: () => postInLoop(parts, events), ours: () => sendThrough(parts, events) },

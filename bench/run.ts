@@ -1,9 +1,11 @@
 import { mkdirSync } from 'node:fs'
+import { availableParallelism, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { deliver } from './deliver.ts'
 import { ingest } from './ingest.ts'
 import type { Bench, BenchResult } from './rig/bench.ts'
 import { Resources } from './rig/resources.ts'
+import { rounded } from './rig/statistics.ts'
 import { tableOf } from './rig/table.ts'
 import { stream } from './stream.ts'
 
@@ -25,6 +27,9 @@ ${Object.entries(benches)
 
 Everything is on the loopback and in a temporary directory, and is stopped and removed at the end. See bench/README.md.`
 
+/** Runnable processes of others, over the last minute, beyond which figures suffer. */
+const busyLoad = availableParallelism() / 4
+
 process.exitCode = await main()
 
 /** @returns the exit code: 0 measured, 1 failed or something acknowledged was lost, 2 not understood, 130 interrupted. */
@@ -44,7 +49,12 @@ async function main(): Promise<number> {
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
   try {
     const tell = (text: string) => console.error(text)
-    print(options, await bench.run({ resources, tell, ...options }))
+    const [loadBefore = 0] = loadavg()
+    if (loadBefore > busyLoad) {
+      tell(`The machine is busy (load average ${loadBefore.toFixed(1)}): ratios will vary more than they should.`)
+    }
+    const result = await bench.run({ resources, tell, ...options })
+    print(options, { ...result, json: { ...result.json, load_average_before: rounded(loadBefore) } })
     return 0
   } catch (error) {
     if (!isInterrupted) {

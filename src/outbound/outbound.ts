@@ -25,8 +25,6 @@ export interface OutboundOptions {
   connectTimeoutMs?: number
   /** From the request sent to the status line and headers received. Default 15,000. Exact to about 500 ms. */
   headersTimeoutMs?: number
-  /** Connections per origin; further requests wait, within their own timeoutMs. Default 64. */
-  maxConnectionsPerOrigin?: number
   /** Certificates (PEM) of further authorities to trust, besides Node's own and NODE_EXTRA_CA_CERTS. */
   ca?: readonly string[]
   /** Stands in for the name servers in tests. Default `dns.lookup`. */
@@ -58,7 +56,6 @@ export interface Outbound {
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000
 const DEFAULT_HEADERS_TIMEOUT_MS = 15_000
-const DEFAULT_CONNECTIONS_PER_ORIGIN = 64
 
 // Above what is kept (20,000), so that a talkative receiver is recorded rather than failed.
 const MAX_RESPONSE_HEADERS_BYTES = 65_536
@@ -88,7 +85,9 @@ export function createOutbound(options: OutboundOptions): Outbound {
 function createAgent(options: OutboundOptions): Agent {
   return new Agent({
     allowH2: false,
-    connections: options.maxConnectionsPerOrigin ?? DEFAULT_CONNECTIONS_PER_ORIGIN,
+    // As many as there are requests: with a bound those that hang would hold up all others to the same host, which may be
+    // other tenants'. Callers bound how many they have under way.
+    connections: null,
     headersTimeout: options.headersTimeoutMs ?? DEFAULT_HEADERS_TIMEOUT_MS,
     // It would only watch the pauses between chunks. The time for the whole attempt covers them.
     bodyTimeout: 0,

@@ -16,20 +16,29 @@ export type TransactionEnd =
 export interface Lane {
   /** Sends begin, all statements and commit in one go: one round trip. Never throws. One call at a time. */
   transact(statements: readonly Statement[]): Promise<TransactionEnd>
+  /** Gives the connection up; the next transaction gets a new one. For failures that the session may be to blame for. */
+  renew(): void
   close(): Promise<void>
 }
 
 /** Shorter than elsewhere: while a lane waits for one source's head, the other sources of the batch wait too. */
 const lockTimeoutMs = 1_000
 
-/** One dedicated, pipelined connection. It connects when it is first needed, and again after it broke. */
+const applicationName = 'hookline recorder'
+
+/**
+ * One dedicated, pipelined connection. It connects when it is first needed, and again after it broke. Where it broke in
+ * the middle of a transaction, the new one begins by ending the session of the old: whether that committed is then
+ * settled, and nothing of it happens after it was looked for.
+ */
 export function createLane(options: { databaseUrl: string; onError: (error: Error) => void }): Lane {
   let client: pg.Client | null = null
+  let lostSession: number | null = null
 
   async function connected(): Promise<pg.Client> {
     if (client !== null) return client
     const fresh = new pg.Client({
-      ...clientConfig({ ...options, applicationName: 'hookline recorder' }),
+      ...clientConfig({ ...options, applicationName }),
       pipeline: true,
       // Plans are kept for as long as the connection. One that was made while the tables were small must still hold when
       // they are large: everything here goes by an index.
@@ -45,8 +54,16 @@ export function createLane(options: { databaseUrl: string; onError: (error: Erro
     })
     fresh.on('end', forget)
     await fresh.connect()
+    if (lostSession !== null) await endSession(fresh, lostSession)
+    lostSession = null
     client = fresh
     return fresh
+  }
+
+  function renew(): void {
+    const former = client
+    client = null
+    former?.end().catch(options.onError)
   }
 
   async function transact(statements: readonly Statement[]): Promise<TransactionEnd> {
@@ -57,15 +74,16 @@ export function createLane(options: { databaseUrl: string; onError: (error: Erro
       return { kind: 'refused', error }
     }
     const end = await send(connection, statements)
-    if (end.kind === 'unknown' && client === connection) {
-      client = null
-      connection.end().catch(options.onError)
+    if (end.kind === 'unknown') {
+      lostSession = processIdOf(connection)
+      if (client === connection) renew()
     }
     return end
   }
 
   return {
     transact,
+    renew,
     async close() {
       await client?.end().catch(options.onError)
     },
@@ -85,4 +103,29 @@ async function send(client: pg.Client, statements: readonly Statement[]): Promis
   // After a failed statement the server answers COMMIT by rolling back.
   if (failed !== undefined || commit.value.command !== 'COMMIT') return { kind: 'refused', error: failed?.reason }
   return { kind: 'committed', rows: settled.slice(1, -1).map((a) => (a.status === 'fulfilled' ? a.value.rows : [])) }
+}
+
+// Of the server's process; pg's types leave it out.
+function processIdOf(client: pg.Client): number | null {
+  return 'processID' in client && typeof client.processID === 'number' ? client.processID : null
+}
+
+/** A session that waits for a lock, or still has commands of ours to read, knows nothing of a broken connection. */
+const endSessionMs = 1_000
+
+async function endSession(client: pg.Client, processId: number): Promise<void> {
+  try {
+    // By name as well: process ids are used again.
+    await client.query(
+      `select pg_terminate_backend(a.pid, $3::bigint)
+         from pg_stat_activity as a
+        where a.pid = $1::int
+          and a.application_name = $2::text
+          and a.datname = current_database()`,
+      [processId, applicationName, endSessionMs],
+    )
+  } catch (error) {
+    await client.end()
+    throw error
+  }
 }

@@ -3,6 +3,7 @@ import type { Lane } from './lane.ts'
 import {
   type ClaimRow,
   findStored,
+  type HeadRow,
   lockHeads,
   type Recordable,
   readClaims,
@@ -41,7 +42,7 @@ export async function recordBatch(
   const end = await attempt(lane, batch, fanOut)
   switch (end.kind) {
     case 'committed':
-      return answersOf(batch, end.stored, end.claims)
+      return answersOf(batch, end)
     case 'unknown':
       return lookUp(lane, batch, end.error)
     default:
@@ -49,9 +50,15 @@ export async function recordBatch(
   }
 }
 
-type AttemptEnd =
-  | { kind: 'committed'; stored: StoredRow[]; claims: ClaimRow[] }
-  | { kind: 'refused' | 'unknown'; error: unknown }
+interface Committed {
+  readonly kind: 'committed'
+  /** The sources that were there. */
+  readonly heads: HeadRow[]
+  readonly stored: StoredRow[]
+  readonly claims: ClaimRow[]
+}
+
+type AttemptEnd = Committed | { kind: 'refused' | 'unknown'; error: unknown }
 
 async function attempt(lane: Lane, batch: readonly Recordable[], fanOut: FanOutStatement): Promise<AttemptEnd> {
   try {
@@ -61,22 +68,29 @@ async function attempt(lane: Lane, batch: readonly Recordable[], fanOut: FanOutS
     const statements = [lockHeads(sourceIds), storeMessages(batch), ...(hasClaims ? [readClaims(batch)] : []), task]
     const end = await lane.transact(statements)
     if (end.kind !== 'committed') return end
-    const claims = hasClaims ? end.rows[2] : []
-    return { kind: 'committed', stored: end.rows[1] as StoredRow[], claims: claims as ClaimRow[] }
+    const [heads, stored, claims] = end.rows
+    return {
+      kind: 'committed',
+      heads: heads as HeadRow[],
+      stored: stored as StoredRow[],
+      claims: hasClaims ? (claims as ClaimRow[]) : [],
+    }
   } catch (error) {
     return { kind: 'refused', error }
   }
 }
 
-function answersOf(batch: readonly Recordable[], stored: StoredRow[], claims: ClaimRow[]): Recorded[] {
+function answersOf(batch: readonly Recordable[], { heads, stored, claims }: Committed): Recorded[] {
+  const present = new Set(heads.map((row) => row.source_id))
   const sequences = new Map(stored.map((row) => [row.id, row.sequence]))
   const winners = new Map(claims.map((row) => [`${row.source_id} ${row.key}`, row]))
   return batch.map(({ message, claimKey }) => {
+    if (!present.has(message.sourceId)) return { kind: 'source-gone' }
     const sequence = sequences.get(message.id)
     if (sequence !== undefined) return { kind: 'recorded', id: message.id, sequence, isDuplicate: false }
     const winner = claimKey === null ? undefined : winners.get(`${message.sourceId} ${claimKey}`)
-    // A claim that was won without a stored row belongs to a source that is gone.
-    if (winner === undefined || winner.message_id === message.id) return { kind: 'source-gone' }
+    if (winner === undefined)
+      return { kind: 'unavailable', error: new Error('a message was neither stored nor claimed') }
     return { kind: 'recorded', id: winner.message_id, sequence: winner.sequence, isDuplicate: true }
   })
 }
@@ -102,6 +116,9 @@ async function afterRefusal(
   switch (verdictOn(error)) {
     case 'try-again':
       return recordOnceMore(lane, batch, fanOut)
+    case 'stale-session':
+      lane.renew()
+      return recordOnceMore(lane, batch, fanOut)
     case 'bad-row':
       return batch.length === 1 ? [{ kind: 'unstorable' }] : recordParts(lane, halvesOf(batch), fanOut)
     case 'locked-source': {
@@ -109,21 +126,27 @@ async function afterRefusal(
       return parts.length === 1 ? batch.map(() => ({ kind: 'unavailable', error })) : recordParts(lane, parts, fanOut)
     }
     default:
+      // A server that became read-only, for one, would refuse this session for ever.
+      lane.renew()
       return batch.map(() => ({ kind: 'unavailable', error }))
   }
 }
 
-/** Classes 22 (data), 23 (constraint) and 54 (limit) say that some row is bad. A deadlock's victim may try again. */
-function verdictOn(error: unknown): 'bad-row' | 'locked-source' | 'try-again' | 'failure' {
+/**
+ * Classes 22 (data), 23 (constraint) and 54 (limit) say that some row is bad. A deadlock's victim may try again. 0A000
+ * (a migration changed what a prepared statement returns) and 26000 (the session forgot it) end with the session.
+ */
+function verdictOn(error: unknown): 'bad-row' | 'locked-source' | 'try-again' | 'stale-session' | 'failure' {
   const code = sqlStateOf(error)
   if (code === '40P01') return 'try-again'
+  if (code === '0A000' || code === '26000') return 'stale-session'
   if (isLockTimeout(error)) return 'locked-source'
   return /^(22|23|54)/.test(code) ? 'bad-row' : 'failure'
 }
 
 async function recordOnceMore(lane: Lane, batch: readonly Recordable[], fanOut: FanOutStatement): Promise<Recorded[]> {
   const end = await attempt(lane, batch, fanOut)
-  if (end.kind === 'committed') return answersOf(batch, end.stored, end.claims)
+  if (end.kind === 'committed') return answersOf(batch, end)
   if (end.kind === 'unknown') return lookUp(lane, batch, end.error)
   return batch.map(() => ({ kind: 'unavailable', error: end.error }))
 }

@@ -38,9 +38,14 @@ export function lockHeads(sourceIds: readonly SourceId[]): Statement {
   }
 }
 
+/** A source that is not deleted. */
+export interface HeadRow {
+  readonly source_id: SourceId
+}
+
 /**
  * Claims keys, gives sequences to the messages whose claim won (so that they stay dense), stores these and moves the
- * heads. All bodies travel as one binary parameter and are cut apart by the database: text forms would double them.
+ * heads. What came for a source that is gone does nothing. All bodies travel as one binary parameter and are cut apart by the database: text forms would double them.
  */
 export function storeMessages(batch: readonly Recordable[]): Statement {
   return { name: 'record-store', text: storeText, values: [JSON.stringify(recordsOf(batch)), bodiesOf(batch)] }
@@ -84,12 +89,13 @@ export function findStored(ids: readonly MessageId[]): Statement {
 
 const storeText = `
   with input as materialized (
-    select *
+    select r.*
       from json_to_recordset($1::json) as r (
         place int, id text, source_id text, project_id text, received_at timestamptz, method text, path text,
         query text, headers text, content_type text, remote_address text, event_id text, event_source text,
         event_type text, event_subject text, event_time timestamptz, claim_key text, body_offset int, body_bytes int
       )
+      join source_heads as h on h.source_id = r.source_id
   ), claimed as (
     insert into claims as c (source_id, key, message_id, claimed_at)
     select i.source_id, i.claim_key, i.id, i.received_at

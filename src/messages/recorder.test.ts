@@ -2,7 +2,8 @@ import { connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newMessage, type Recording, startRecording } from '../../test/support/recording.ts'
-import type { SourceId } from '../kernel/ids.ts'
+import { until } from '../../test/support/until.ts'
+import { newId, type SourceId } from '../kernel/ids.ts'
 import type { NewMessage } from './message.ts'
 import { createMessageStore } from './message-store.ts'
 import type { Recorder } from './recorder.ts'
@@ -88,10 +89,7 @@ test('a key holds for 24 hours, and per source', async () => {
 test('a source whose head is locked delays the others once at most, and works again afterwards', async () => {
   const recorder = recording.recorder({ limits: { lanes: 1 } })
   const [locked, free] = [await recording.newSource(), await recording.newSource()]
-  const blocker = new pg.Client({ connectionString: recording.databaseUrl })
-  await blocker.connect()
-  await blocker.query('begin')
-  await blocker.query('select 1 from source_heads where source_id = $1 for update', [locked])
+  const blocker = await lockHead(locked)
   const [blocked, ...answers] = await Promise.all([
     record(recorder, newMessage(locked)),
     ...Array.from({ length: 10 }, () => record(recorder, newMessage(free))),
@@ -105,8 +103,7 @@ test('a source whose head is locked delays the others once at most, and works ag
     record(recorder, newMessage(free)).then(() => order.push('free')),
   ])
   expect(order).toEqual(['free', 'locked'])
-  await blocker.query('rollback')
-  await blocker.end()
+  await blocker.release()
   expect(await record(recorder, newMessage(locked))).toMatchObject({ kind: 'recorded', sequence: 1 })
 })
 
@@ -155,6 +152,53 @@ test('a commit whose answer got lost is looked up, not repeated', async () => {
   proxy.close()
 })
 
+test('what was answered as not stored is not stored later by the connection that broke', async () => {
+  const proxy = await startProxy(recording.databaseUrl)
+  const recorder = recording.recorder({ databaseUrl: proxy.databaseUrl, limits: { lanes: 1 } })
+  const source = await recording.newSource()
+  await record(recorder, newMessage(source))
+  const blocker = await lockHead(source)
+  const answer = record(recorder, newMessage(source))
+  await until(async () => (await blocker.waiting()) > 0, true)
+  proxy.cutClients()
+  expect((await answer).kind).toBe('unavailable')
+  await blocker.release()
+  expect(await record(recorder, newMessage(source))).toMatchObject({ kind: 'recorded', sequence: 2 })
+  expect(await recording.logOf(source)).toHaveLength(2)
+  await recorder.close()
+  proxy.close()
+})
+
+test('a session whose prepared statements no longer fit the tables is replaced without an error', async () => {
+  const recorder = recording.recorder({ limits: { lanes: 1 } })
+  const source = await recording.newSource()
+  await record(recorder, newMessage(source))
+  await recording.sql.query('alter table messages alter column id type varchar')
+  expect(await record(recorder, newMessage(source))).toMatchObject({ kind: 'recorded', sequence: 2 })
+})
+
+test('a failure that is the session’s own does not outlive it', async () => {
+  const recorder = recording.recorder({ limits: { lanes: 1 } })
+  const source = await recording.newSource()
+  const database = new URL(recording.databaseUrl).pathname.slice(1)
+  await recording.sql.query(`alter database ${database} set default_transaction_read_only = on`)
+  expect((await record(recorder, newMessage(source))).kind).toBe('unavailable')
+  await recording.sql.query(`alter database ${database} reset default_transaction_read_only`)
+  expect(await record(recorder, newMessage(source))).toMatchObject({ kind: 'recorded', sequence: 1 })
+})
+
+test('a source that is gone takes no message and answers for none', async () => {
+  const recorder = recording.recorder()
+  const [gone, there] = [newId('src'), await recording.newSource()]
+  const answers = await Promise.all([
+    record(recorder, newMessage(gone), 'key-1'),
+    record(recorder, newMessage(there), 'key-1'),
+    record(recorder, newMessage(gone), 'key-1'),
+  ])
+  expect(answers.map(({ kind }) => kind)).toEqual(['source-gone', 'recorded', 'source-gone'])
+  expect((await record(recorder, newMessage(gone), 'key-1')).kind).toBe('source-gone')
+})
+
 test('while the database is away nothing is acknowledged, and afterwards all goes on', async () => {
   const proxy = await startProxy(recording.databaseUrl)
   const recorder = recording.recorder({ databaseUrl: proxy.databaseUrl })
@@ -167,10 +211,30 @@ test('while the database is away nothing is acknowledged, and afterwards all goe
   proxy.close()
 })
 
+async function lockHead(sourceId: SourceId) {
+  const session = new pg.Client({ connectionString: recording.databaseUrl })
+  await session.connect()
+  await session.query('begin')
+  await session.query('select 1 from source_heads where source_id = $1 for update', [sourceId])
+  return {
+    async waiting(): Promise<number> {
+      const rows = await recording.sql.query<{ pid: number }>(
+        `select l.pid from pg_locks as l join pg_stat_activity as a on a.pid = l.pid
+          where not l.granted and a.datname = current_database()`,
+      )
+      return rows.length
+    },
+    async release(): Promise<void> {
+      await session.query('rollback')
+      await session.end()
+    },
+  }
+}
+
 // Stands between the recorder and PostgreSQL, to lose what a network loses.
 async function startProxy(databaseUrl: string) {
   const target = new URL(databaseUrl)
-  const directory = target.searchParams.get('host')
+  const directory = target.searchParams.get('host') ?? decodeURIComponent(target.hostname)
   const sockets = new Set<Socket>()
   let losesAnswer = false
   let refuses = false
@@ -200,6 +264,10 @@ async function startProxy(databaseUrl: string) {
     refuse(value: boolean) {
       refuses = value
       if (value) for (const socket of sockets) socket.destroy()
+    },
+    /** The clients' side alone: what PostgreSQL has received it goes on with. */
+    cutClients() {
+      for (const socket of sockets) socket.destroy()
     },
     close: () => server.close(),
   }

@@ -13,7 +13,7 @@ import { createHttpMetrics } from './metrics.ts'
 import { operationalRoutes, type ReadinessCheck } from './operational-routes.ts'
 import type { Problem } from './problem.ts'
 import { problemOfError } from './problem-of-error.ts'
-import type { Route } from './route.ts'
+import type { Exchange, Route } from './route.ts'
 import { createRouter } from './router.ts'
 import { readTlsFiles, type TlsFiles } from './tls.ts'
 import { answerClientError, sendLast } from './unparsed.ts'
@@ -157,10 +157,9 @@ function follow(openExchanges: WeakMap<Duplex, OpenExchange>, open: OpenExchange
   const { request, response } = open.exchange
   const { socket } = request
   openExchanges.set(socket, open)
-  // The answer may be lost if we cut at once: node reads and drops the rest of the body, for a while.
-  response.once('finish', () => {
-    if (request.complete) return
-    setTimeout(() => request.complete || socket.destroy(), lingerMs).unref()
+  // In front of node's own listener, which closes the connection of a last answer.
+  response.prependOnceListener('finish', () => {
+    if (!request.complete) linger(open.exchange, lingerMs)
   })
   response.once('close', () => {
     // While its body still arrives, what goes wrong on the connection concerns this request and no new one.
@@ -168,6 +167,21 @@ function follow(openExchanges: WeakMap<Duplex, OpenExchange>, open: OpenExchange
   })
   // A write after the client left is reported here; the log line says `aborted` already.
   response.on('error', () => {})
+}
+
+// Reads and drops, for a while, what still arrives of a request that was answered early. To close the connection with bytes
+// under way would reset it, and a reset can take the answer from a client that has not read it yet.
+function linger({ request, response }: Exchange, lingerMs: number): void {
+  const { socket } = request
+  const expiry = setTimeout(() => socket.destroy(), lingerMs).unref()
+  request.once('end', () => clearTimeout(expiry))
+  if (!response.shouldKeepAlive) {
+    socket.destroySoon = () => {
+      socket.end()
+      request.once('end', () => socket.destroy())
+    }
+  }
+  request.resume()
 }
 
 const homeRoute: Route = {

@@ -11,6 +11,15 @@ const echo: Route = {
   },
 }
 
+const firstChunk: Route = {
+  template: '/first-chunk',
+  methods: ['POST'],
+  async handle({ request, response }) {
+    for await (const _ of request.iterator({ destroyOnReturn: false })) break
+    response.writeHead(413).end()
+  },
+}
+
 const fast = { headersTimeoutMs: 200, requestTimeoutMs: 400 }
 
 test.each([
@@ -158,6 +167,28 @@ test('an upload that is refused early gets its answer, however large it is', asy
     expect([answer.status, await answer.json()]).toMatchObject([404, { code: 'NOT_FOUND' }])
   }
 })
+
+test.each([
+  ['is not read at all', '/nowhere', '404'],
+  ['is read in part', '/first-chunk', '413'],
+])(
+  'a client that sends all of an upload before it reads gets the answer, also on its last request (%s)',
+  async (_, path, status) => {
+    const { port } = await startServer({ routes: [echo, firstChunk] })
+    const body = Buffer.alloc(8_000_000)
+    for (const connection of ['close', 'keep-alive']) {
+      const { socket, closed } = await openConnection(port)
+      socket.pause()
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\nContent-Length: ${body.length}\r\n\r\n`,
+      )
+      await new Promise<void>((resolve, reject) => socket.write(body, (error) => (error ? reject(error) : resolve())))
+      socket.end()
+      socket.resume()
+      expect(await closed()).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    }
+  },
+)
 
 test('an upload that waits for 100-continue gets it', async () => {
   const { port } = await startServer({ routes: [echo] })

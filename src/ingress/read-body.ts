@@ -40,7 +40,10 @@ export function readBody(stream: Readable, maxBytes: number, budget: BodyBudget)
   const end = (result: ReadBody) => {
     if (isOver) return
     isOver = true
-    if (result.kind !== 'read') budget.give(bytes)
+    if (result.kind !== 'read') {
+      budget.give(bytes)
+      chunks.length = 0
+    }
     resolve(result)
   }
   stream.on('data', (chunk: Buffer) => {

@@ -24,8 +24,6 @@ export interface Lane {
 /** Shorter than elsewhere: while a lane waits for one source's head, the other sources of the batch wait too. */
 const lockTimeoutMs = 1_000
 
-const applicationName = 'hookline recorder'
-
 /**
  * One dedicated, pipelined connection. It connects when it is first needed, and again after it broke. Where it broke in
  * the middle of a transaction, the new one begins by ending the session of the old: whether that committed is then
@@ -38,7 +36,7 @@ export function createLane(options: { databaseUrl: string; onError: (error: Erro
   async function connected(): Promise<pg.Client> {
     if (client !== null) return client
     const fresh = new pg.Client({
-      ...clientConfig({ ...options, applicationName }),
+      ...clientConfig({ ...options, applicationName: 'hookline recorder' }),
       pipeline: true,
       // Plans are kept for as long as the connection. One that was made while the tables were small must still hold when
       // they are large: everything here goes by an index.
@@ -54,8 +52,9 @@ export function createLane(options: { databaseUrl: string; onError: (error: Erro
     })
     fresh.on('end', forget)
     await fresh.connect()
-    if (lostSession !== null) await endSession(fresh, lostSession)
+    const lost = lostSession
     lostSession = null
+    if (lost !== null) await endSession(fresh, lost)
     client = fresh
     return fresh
   }
@@ -117,12 +116,12 @@ async function endSession(client: pg.Client, processId: number): Promise<void> {
   try {
     // By name as well: process ids are used again.
     await client.query(
-      `select pg_terminate_backend(a.pid, $3::bigint)
+      `select pg_terminate_backend(a.pid, $2::bigint)
          from pg_stat_activity as a
         where a.pid = $1::int
-          and a.application_name = $2::text
+          and a.application_name = current_setting('application_name')
           and a.datname = current_database()`,
-      [processId, applicationName, endSessionMs],
+      [processId, endSessionMs],
     )
   } catch (error) {
     await client.end()

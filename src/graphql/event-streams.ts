@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { ExecutionResult } from 'graphql'
 import type { Viewer } from '../auth/viewer.ts'
 import type { KeyWatch } from './key-watch.ts'
-import type { OperationStream } from './operations.ts'
+import type { OperationStream } from './operation-stream.ts'
 import { unauthenticated } from './request-error.ts'
 
 const sweepMs = 1_000

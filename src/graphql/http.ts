@@ -8,7 +8,8 @@ import type { Logger } from '../kernel/log.ts'
 import { toClientError } from './client-error.ts'
 import type { EventStreams } from './event-streams.ts'
 import { graphiqlOptions } from './graphiql.ts'
-import { malformedRequest, type OperationRequest, type OperationStream, type Operations } from './operations.ts'
+import type { OperationStream } from './operation-stream.ts'
+import { malformedRequest, type OperationRequest, type Operations } from './operations.ts'
 import { requestError } from './request-error.ts'
 
 /** All documents and variables that are of use are far smaller. */

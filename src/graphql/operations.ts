@@ -19,11 +19,14 @@ import {
 } from 'graphql'
 import type { Viewer } from '../auth/viewer.ts'
 import type { Logger } from '../kernel/log.ts'
+import type { Epochs } from '../live/epoch.ts'
 import { createBodyBudget } from './body-budget.ts'
 import { toClientError } from './client-error.ts'
 import type { Context } from './context.ts'
 import { documentProblem, maxTokens, tooLarge, variablesProblem } from './limits.ts'
 import { objectProblem } from './object-limit.ts'
+import { type OperationStream, operationStream } from './operation-stream.ts'
+import { rememberedSources } from './remembered-sources.ts'
 import { badUserInput, unauthenticated } from './request-error.ts'
 import type { Services } from './services.ts'
 
@@ -55,8 +58,6 @@ export interface PreparedOperation extends ExecutionArgs {
   readonly validated: ValidatedExecutionArgs
 }
 
-export type OperationStream = AsyncGenerator<ExecutionResult, void, void>
-
 export interface Operations {
   /** @returns errors for the client instead, when the operation is refused before any of it is executed. */
   prepare(request: OperationRequest, caller: Caller): PreparedOperation | readonly GraphQLError[]
@@ -67,11 +68,14 @@ export interface Operations {
 export function createOperations(deps: {
   readonly schema: GraphQLSchema
   readonly services: Services
+  readonly epochs: Pick<Epochs, 'onChange'>
   readonly log: Logger
 }): Operations {
   const { schema, services, log } = deps
   const documentOf = documentCache(schema)
-  const freshContext = (viewer: Viewer): Context => ({ viewer, services, bodies: createBodyBudget() })
+  const eventServices = { ...services, sources: rememberedSources(services.sources, deps.epochs) }
+  const contextOf = (viewer: Viewer): Context => ({ viewer, services, bodies: createBodyBudget() })
+  const eventContextOf = (viewer: Viewer): Context => ({ ...contextOf(viewer), services: eventServices })
 
   function prepare(request: OperationRequest, { viewer, requestId }: Caller): ReturnType<Operations['prepare']> {
     if (viewer === null) return [unauthenticated()]
@@ -84,7 +88,7 @@ export function createOperations(deps: {
     const args: ExecutionArgs = {
       schema,
       document,
-      contextValue: freshContext(viewer),
+      contextValue: contextOf(viewer),
       variableValues: variables,
       operationName,
       hideSuggestions: true,
@@ -110,9 +114,9 @@ export function createOperations(deps: {
       const subscription = validated as ValidatedSubscriptionArgs
       const source = await createSourceEventStream(subscription)
       if (!(Symbol.asyncIterator in source)) return maskedResult(source, requestId)
-      return eventStream(source, {
+      return operationStream(source, {
         execute: async (rootValue) => {
-          const contextValue = freshContext(viewer)
+          const contextValue = eventContextOf(viewer)
           return maskedResult(await executeSubscriptionEvent({ ...subscription, rootValue, contextValue }), requestId)
         },
         failed: (error) => ({ errors: masked([error], requestId) }),
@@ -190,45 +194,4 @@ function documentOf(schema: GraphQLSchema, query: string): DocumentNode | GraphQ
 function fragmentsOf(document: DocumentNode): Map<string, FragmentDefinitionNode> {
   const fragments = document.definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION)
   return new Map(fragments.map((fragment) => [fragment.name.value, fragment]))
-}
-
-interface EventHandling {
-  execute(event: unknown): Promise<ExecutionResult>
-  /** What to tell the client when the source fails. */
-  failed(error: unknown): ExecutionResult
-}
-
-/**
- * Executes events as they are asked for, one at a time. Not a generator function: those hold back `return()` while a
- * `next()` waits, and a subscription that waits for events could not be ended.
- */
-function eventStream(source: AsyncIterable<unknown>, { execute, failed }: EventHandling): OperationStream {
-  const events = source[Symbol.asyncIterator]()
-  let isEnded = false
-  const end = { done: true, value: undefined } as const
-  const stream: OperationStream = {
-    async next() {
-      if (isEnded) return end
-      try {
-        const event = await events.next()
-        if (isEnded || event.done) return end
-        return { done: false, value: await execute(event.value) }
-      } catch (error) {
-        isEnded = true
-        return { done: false, value: failed(error) }
-      }
-    },
-    async return() {
-      isEnded = true
-      await events.return?.()
-      return end
-    },
-    async throw(error) {
-      await stream.return()
-      throw error
-    },
-    [Symbol.asyncIterator]: () => stream,
-    [Symbol.asyncDispose]: async () => void (await stream.return()),
-  }
-  return stream
 }

@@ -35,7 +35,7 @@ export interface Graphql {
 
 export function createGraphql(options: GraphqlOptions): Graphql {
   const { authenticator, epochs, log, publicUrl, stalledMs = defaultStalledMs } = options
-  const operations = createOperations({ schema, services: options, log })
+  const operations = createOperations({ schema, services: options, epochs, log })
   const keys = createKeyWatch({ authenticator, epochs, log })
   const streams = createEventStreams({ keys, stalledMs })
   const sockets = createSockets({ operations, authenticator, keys, publicUrl, stalledMs, log })

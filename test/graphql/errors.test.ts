@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { until } from '../support/until.ts'
-import { codesOf, post, run } from './client.ts'
+import { codesOf, overWebSocket, post, run } from './client.ts'
 import { gatewayOfTest } from './gateway.ts'
 
 test('what fails inside is told without a word of why, and logged once with the id of the request', async () => {
@@ -38,4 +38,28 @@ test('an argument that is null where a number is needed is the caller’s mistak
     n: null,
   })
   expect(codesOf(answer)).toEqual(['BAD_USER_INPUT'])
+})
+
+test('a stream waits while the database is away, and then goes on without a loss', async () => {
+  const gateway = await gatewayOfTest()
+  const project = await gateway.newProject()
+  const source = await project.source()
+  const { token } = await project.key(['listen', 'read'])
+  const stream = overWebSocket(
+    { ...gateway, token },
+    `subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) {
+      __typename ... on MessageReceived { message { sequence source { lastSequence } deliveries { nodes { id } } } }
+    } }`,
+    { ids: [source.id] },
+  )
+  const caughtUp = { __typename: 'CaughtUp' }
+  expect(await stream.next()).toEqual({ data: { messageReceived: caughtUp } })
+  await gateway.database.cut()
+  for (let index = 0; index < 3; index += 1) await project.message(source)
+  const waiting = stream.next()
+  await until(() => gateway.log.some(({ msg }) => msg === 'database unavailable'), true)
+  await gateway.database.mend()
+  const results = [await waiting, await stream.next(), await stream.next()]
+  expect(results.flatMap(({ errors = [] }) => errors)).toEqual([])
+  expect(results.map(({ data }) => data.messageReceived.message.sequence)).toEqual([1, 2, 3])
 })

@@ -41,6 +41,31 @@ async function nextSequences(subscription: Subscription, count: number): Promise
   return seen
 }
 
+test('an event costs no query for its source, and shows it as it is now', async () => {
+  const project = await gateway.newProject()
+  const source = await project.source('before')
+  const target = { baseUrl: gateway.baseUrl, token: (await project.key(['admin'])).token }
+  const stream = overWebSocket(target, query.replace('sequence text', 'sequence event { source } source { name }'), {
+    sourceIds: [source.id],
+  })
+  await next(stream)
+  const statements = await gateway.statementsOf(async () => {
+    for (let index = 0; index < 3; index += 1) await project.message(source)
+    expect(await nextSequences(stream, 3)).toEqual([1, 2, 3])
+  })
+  expect(statements).toEqual([])
+  await dataOf(
+    target,
+    `mutation { updateSource(input: { id: "${source.id}", name: "after" }) { ... on SourcePayload { source { name } } } }`,
+  )
+  await project.message(source)
+  const after = { name: 'after' }
+  expect(await next(stream)).toMatchObject({
+    source: after,
+    message: { source: after, event: { source: '/sources/after' } },
+  })
+})
+
 describe.each([
   ['WebSocket', overWebSocket],
   ['SSE', overEventStream],

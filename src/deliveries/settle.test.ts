@@ -1,6 +1,7 @@
+import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, until } from '../../test/support/delivery-world.ts'
-import { withTransaction } from '../db/sql.ts'
+import { type Sql, withTransaction } from '../db/sql.ts'
 import { type DeliveryId, type EndpointId, newId, type ProjectId } from '../kernel/ids.ts'
 import { createLog } from '../kernel/log.ts'
 import type { Decision } from './decide-next.ts'
@@ -151,6 +152,38 @@ test('many outcomes are written by few transactions', async () => {
   await Promise.all(ids.map((id) => settler.settle(settlement(id, held, { status: 200 }))))
   expect(batches).toEqual([1, 299])
   expect(await world.statuses()).toEqual({ delivered: 300 })
+})
+
+/** The world's database, away or refusing for the first statements. */
+function failingFirst(count: number, failure: () => Error): { sql: Sql; tried: () => number } {
+  let calls = 0
+  const sql: Sql = {
+    query: (...given) => {
+      calls += 1
+      return calls <= count ? Promise.reject(failure()) : world.sql.query(...given)
+    },
+  }
+  return { sql, tried: () => calls }
+}
+
+function quickSettler(sql: Sql) {
+  const log = createLog({ level: 'silent', isPretty: false })
+  return createSettler({ sql, instanceId: 'me', log, onSettled: () => undefined, retryDelayMs: 1 })
+}
+
+test('an outcome outlives a database that is away for long', async () => {
+  const id = await openDelivery()
+  const held = await lease()
+  const { sql } = failingFirst(150, () => Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }))
+  expect(await quickSettler(sql).settle(settlement(id, held, { status: 200 }))).toMatchObject({ status: 'delivered' })
+})
+
+test('an outcome that the database refuses is given up before long', async () => {
+  const settled = settlement(await openDelivery(), await lease())
+  const refusal = () => Object.assign(new pg.DatabaseError('no', 2, 'error'), { code: '22021' })
+  const { sql, tried } = failingFirst(150, refusal)
+  await expect(quickSettler(sql).settle(settled)).rejects.toThrow('no')
+  expect(tried()).toBeLessThan(30)
 })
 
 test('an outcome of a delivery that is gone comes to nothing', async () => {

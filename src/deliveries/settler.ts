@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import type { Sql } from '../db/sql.ts'
 import type { EndpointId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
@@ -12,7 +13,7 @@ import { type Settled, type Settlement, settle } from './settle.ts'
 export interface Settler {
   /**
    * @returns null when the delivery is gone.
-   * @throws what the database said last, after tries for about as long as a lease lasts.
+   * @throws what the database said last: after two minutes without one, or after some tries that it refused.
    */
   settle(settlement: Settlement): Promise<Settled | null>
 }
@@ -23,6 +24,8 @@ export interface SettlerOptions {
   readonly log: Logger
   /** Called after each commit. Must not throw. */
   readonly onSettled: (batch: readonly Settlement[], settled: readonly Settled[]) => void
+  /** Between two tries. Default 500. */
+  readonly retryDelayMs?: number
 }
 
 const maxBatch = 500
@@ -30,7 +33,11 @@ const maxBatch = 500
 const maxBatchBytes = 4 * 1024 * 1024
 /** Batches that wait for a row, or try again; each holds a connection while it does. */
 const maxAside = 4
-const tries = 20
+/**
+ * While the database is away outcomes are kept for longer than the lease they were made under: what a receiver accepted
+ * is delivered all the same, and forgetting it would send it again.
+ */
+const tries = { away: 240, refused: 20 }
 const retryDelayMs = 500
 
 interface Waiting {
@@ -94,11 +101,11 @@ export function createSettler(options: SettlerOptions): Settler {
         for (const item of await write(group, 'wait')) item.resolve(null)
         return
       } catch (error) {
-        if (attempt === tries) {
+        if (attempt >= (isAway(error) ? tries.away : tries.refused)) {
           for (const item of group) item.reject(error)
           return
         }
-        await sleep(retryDelayMs)
+        await sleep(options.retryDelayMs ?? retryDelayMs)
       }
     }
   }
@@ -111,6 +118,11 @@ export function createSettler(options: SettlerOptions): Settler {
       return promise
     },
   }
+}
+
+// Everything but what the server itself says of the statement; 08, 53, 57P: it says that it cannot serve just now.
+function isAway(error: unknown): boolean {
+  return !(error instanceof pg.DatabaseError) || /^(?:08|53|57P)/.test(error.code ?? '')
 }
 
 function takeBatch(waiting: Waiting[]): Waiting[] {

@@ -1,7 +1,9 @@
+import type { ServerResponse } from 'node:http'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, record, until } from '../../test/support/delivery-world.ts'
 import { withTransaction } from '../db/sql.ts'
+import { purgeEndpoint } from '../endpoints/index.ts'
 import type { ProjectId, SourceId } from '../kernel/ids.ts'
 import { fanOutTask } from '../messages/index.ts'
 
@@ -156,6 +158,75 @@ test('a hung endpoint delays no other', async () => {
   await until(async () => expect(await world.statuses()).toEqual({ delivered: 200, pending: 200 }))
   const open = (await world.deliveries()).filter((delivery) => delivery.status === 'pending')
   expect(new Set(open.map((delivery) => delivery.endpoint_id))).toEqual(new Set([hungId]))
+})
+
+test('three hundred receivers that hang delay none that answers', async () => {
+  const hung = await world.startReceiver(() => undefined)
+  const healthy = await world.startReceiver()
+  const hungSource = await world.createSource(projectId)
+  for (let i = 0; i < 300; i += 1) await world.createEndpoint(projectId, `${hung.url}/${i}`, [hungSource])
+  await world.createEndpoint(projectId, healthy.url, [sourceId])
+  await world.startWorker()
+  await world.publish(hungSource, 20)
+  await until(() => expect(new Set(hung.requests.map((request) => request.path)).size).toBe(300))
+  await world.publish(sourceId)
+  await until(() => expect(healthy.requests).toHaveLength(1))
+})
+
+test('receivers of large messages that hang do not fill the memory, and each gets its message when they answer', async () => {
+  const waiting: ServerResponse[] = []
+  const hung = await world.startReceiver((response) => void waiting.push(response))
+  const healthy = await world.startReceiver()
+  const small = await world.createSource(projectId)
+  for (let i = 0; i < 9; i += 1) await world.createEndpoint(projectId, `${hung.url}/${i}`, [sourceId])
+  await world.createEndpoint(projectId, healthy.url, [small])
+  await world.startWorker()
+  await world.publish(sourceId, 1, { body: Buffer.alloc(20 * 1024 * 1024) })
+  await until(() => expect(waiting).toHaveLength(6))
+  await world.publish(small)
+  await until(() => expect(healthy.requests).toHaveLength(1))
+  expect(waiting).toHaveLength(6)
+  for (const response of waiting.splice(0)) response.end()
+  await until(() => expect(waiting).toHaveLength(3))
+  for (const response of waiting) response.end()
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 10 }))
+  expect(hung.requests).toHaveLength(9)
+})
+
+test('what is not under way when an endpoint moves goes to its new address', async () => {
+  const waiting: ServerResponse[] = []
+  const old = await world.startReceiver((response) => void waiting.push(response))
+  const moved = await world.startReceiver()
+  const { id } = await world.createEndpoint(projectId, old.url)
+  await world.startWorker()
+  await world.publish(sourceId, 40)
+  await until(() => expect(old.requests).toHaveLength(4))
+  await world.sql.query(`update endpoints set url = $1 where id = $2`, [moved.url, id])
+  world.epochs.changed()
+  for (const response of waiting) response.end()
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 40 }))
+  expect([old.requests.length, moved.requests.length]).toEqual([4, 36])
+})
+
+test('a deleted endpoint gets nothing but what is under way', async () => {
+  const waiting: ServerResponse[] = []
+  const receiver = await world.startReceiver((response) => void waiting.push(response))
+  const { id } = await world.createEndpoint(projectId, receiver.url)
+  await world.startWorker()
+  await world.publish(sourceId, 40)
+  await until(() => expect(receiver.requests).toHaveLength(4))
+  for (const [table, column] of [
+    ['endpoints', 'id'],
+    ['secrets', 'owner_id'],
+    ['endpoint_states', 'endpoint_id'],
+  ]) {
+    await world.sql.query(`delete from ${table} where ${column} = $1`, [id])
+  }
+  await world.queue.enqueue(world.sql, purgeEndpoint, [{ payload: { endpointId: id } }])
+  world.epochs.changed()
+  for (const response of waiting) response.end()
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 4, canceled: 36 }))
+  expect(receiver.requests).toHaveLength(4)
 })
 
 test('new messages reach an endpoint while an earlier one of its requests hangs', async () => {

@@ -16,7 +16,7 @@ export interface Turns<Key> {
 export interface Turn {
   /** Whether notice was given since the last call. */
   takeNotice(): boolean
-  /** Resolves at the next notice (one not yet taken counts), at the latest after this time. */
+  /** Resolves at the next notice (one not yet taken counts), at the latest after this time. One caller at a time. */
   nextNotice(timeoutMs: number): Promise<'notice' | 'time-out'>
   close(): void
   reopen(): void
@@ -69,12 +69,16 @@ function createTurn(onEnd: () => void): OwnTurn {
       return was
     },
     async nextNotice(timeoutMs) {
+      // Whoever gave up waiting left a timer behind.
+      wake()
       if (isNoticed) return 'notice'
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, timeoutMs)
-      wake = resolve
+      wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
       await promise
-      clearTimeout(timer)
       return isNoticed ? 'notice' : 'time-out'
     },
     close() {
@@ -84,6 +88,7 @@ function createTurn(onEnd: () => void): OwnTurn {
       isOpen = true
     },
     end() {
+      wake()
       onEnd()
       resolveEnded()
     },

@@ -7,8 +7,10 @@ import type { DeliveryId } from '../kernel/ids.ts'
 export interface UnderWay {
   ids(): DeliveryId[]
   isEmpty(): boolean
-  /** Resolves when one more may be sent. */
-  room(): Promise<void>
+  /** Resolves when one more may be sent, or something has failed; with false when that is not so within this time. */
+  room(timeoutMs: number): Promise<boolean>
+  /** The receiver answers: it may get more at a time. */
+  widen(): void
   /** Runs `settle` with what `sending` gave. A failure of either is kept for `throwIfFailed`. */
   add<Result>(id: DeliveryId, sending: Promise<Result>, settle: (result: Result) => Promise<void>): void
   /** Resolves when nothing is under way. Never rejects. */
@@ -16,27 +18,40 @@ export interface UnderWay {
   throwIfFailed(): void
 }
 
-/** Requests at a time to one endpoint. */
+/**
+ * Requests at a time to one endpoint: few at first, one more with each answer. So a receiver that hangs holds few
+ * sockets and bodies, however many of its kind there are.
+ */
+const firstSending = 4
 const maxSending = 16
 /** Outcomes that wait for the database. */
 const maxUnsettled = 128
 
 export function createUnderWay(): UnderWay {
   const pending = new Map<DeliveryId, Promise<void>>()
+  let width = firstSending
   let sending = 0
   let failure: { readonly error: unknown } | null = null
   let onChange = () => {}
-  const hasRoom = () => sending < maxSending && pending.size < maxUnsettled
+  const hasRoom = () => (sending < width && pending.size < maxUnsettled) || failure !== null
 
   return {
     ids: () => [...pending.keys()],
     isEmpty: () => pending.size === 0,
-    async room() {
-      while (!hasRoom() && failure === null) {
-        const { promise, resolve } = Promise.withResolvers<void>()
-        onChange = resolve
-        await promise
+    async room(timeoutMs) {
+      if (hasRoom()) return true
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, timeoutMs)
+      onChange = () => {
+        if (hasRoom()) resolve()
       }
+      await promise
+      clearTimeout(timer)
+      return hasRoom()
+    },
+    widen() {
+      width = Math.min(width + 1, maxSending)
+      onChange()
     },
     add(id, request, settle) {
       sending += 1

@@ -90,6 +90,7 @@ export async function createDeliveryWorld() {
     pool,
     sql,
     bus,
+    epochs,
     queue: producer,
     startWorker,
     startReceiver,

@@ -24,6 +24,10 @@ export async function startGatewayProcess(environment: Record<string, string>): 
     env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: 'warn', ...environment, PORT: port },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  // A test that fails half way must not leave it behind.
+  const end = () => child.kill('SIGKILL')
+  process.once('exit', end)
+  child.once('exit', () => process.off('exit', end))
   const output = collect(child)
   const baseUrl = `http://127.0.0.1:${port}`
   const gateway = gatewayOf(child, baseUrl, output)

@@ -1,6 +1,5 @@
 import type { Registry } from 'prom-client'
 import { createApiKeyStore, createAuthenticator } from './auth/index.ts'
-
 import { baseUrlOf, type Config } from './config/index.ts'
 import { registerMasterKeys } from './db/master-keys.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './db/open-database.ts'
@@ -17,7 +16,7 @@ import { createBodyBudget, createIngress } from './ingress/index.ts'
 import { newId, type SourceId } from './kernel/ids.ts'
 import type { Logger } from './kernel/log.ts'
 import { version } from './kernel/version.ts'
-import { createLifecycle, type Lifecycle } from './lifecycle.ts'
+import { createLifecycle, createStopClock, type Lifecycle, type StopClock } from './lifecycle.ts'
 import {
   type Bus,
   createEpochs,
@@ -97,11 +96,13 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
   // Addresses are handed out before the server listens, so a free port is chosen first.
   const port = config.port === 0 ? await findFreePort(config.host) : config.port
   const base = baseUrlOf(config, port)
-  const foundation = await openFoundation(config, log, lifecycle)
+  const stopClock = createStopClock(config.shutdownTimeoutMs)
+  const foundation = await openFoundation({ config, log, lifecycle, stopClock })
   const { orm, sql, sealer, epochs } = { ...foundation, ...foundation.database }
   const isApi = config.role !== 'worker'
   if (config.role !== 'api') startWorker(foundation, lifecycle)
   const edge = isApi ? openEdge(foundation, base, lifecycle) : null
+  let isStarted = false
   const server = createHttpServer({
     routes: [],
     ...edge,
@@ -109,7 +110,10 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
     port,
     tls: config.tls,
     version,
-    checks: [{ name: 'database', check: () => checkDatabase(sql) }],
+    checks: [
+      { name: 'start', check: async () => checkStarted(isStarted) },
+      { name: 'database', check: () => checkDatabase(sql) },
+    ],
     log,
     metrics: foundation.metrics,
     drainTimeoutMs: config.shutdownTimeoutMs,
@@ -118,15 +122,20 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
     // Subscriptions do not end by themselves: the drain waits for them to be completed.
     await Promise.all([server.drain(), edge?.close()])
   })
+  await server.listen()
+  // Not before: a start that finds its port taken must not use up the first key, whose token is told once.
   const firstAdminToken = isApi ? await prepareFirstStart({ orm, sql, sealer, epochs }) : null
   const source = isApi ? await findOpenSource(orm) : null
-  await server.listen()
+  isStarted = true
   return {
     urls: { base, graphiql: isApi ? `${base}/graphql` : null },
     firstAdminToken,
     exampleIngressUrl: source === null ? null : ingressUrlOf({ sealer, publicUrl: base }, source),
     notices: noticesOf(config),
-    stop: lifecycle.close,
+    async stop() {
+      stopClock.start()
+      await lifecycle.close()
+    },
   }
 }
 
@@ -143,7 +152,14 @@ interface Foundation {
   readonly queue: TaskQueue
 }
 
-async function openFoundation(config: Config, log: Logger, lifecycle: Lifecycle): Promise<Foundation> {
+interface FoundationOptions {
+  readonly config: Config
+  readonly log: Logger
+  readonly lifecycle: Lifecycle
+  readonly stopClock: StopClock
+}
+
+async function openFoundation({ config, log, lifecycle, stopClock }: FoundationOptions): Promise<Foundation> {
   const metrics = createMetrics()
   const database = await openDatabase(databaseOptions(config, log))
   lifecycle.defer('the database', database.close)
@@ -158,7 +174,16 @@ async function openFoundation(config: Config, log: Logger, lifecycle: Lifecycle)
   const guard = createAddressGuard(config)
   const outbound = createOutbound({ guard })
   lifecycle.defer('outbound connections', outbound.close)
-  const queue = createTaskQueue({ pool: database.pool, log, metrics, bus, graceMs: config.shutdownTimeoutMs })
+  const queue = createTaskQueue({
+    pool: database.pool,
+    log,
+    metrics,
+    bus,
+    // Asked for when the queue stops: the open requests have had their share by then.
+    get graceMs() {
+      return stopClock.leftMs
+    },
+  })
   lifecycle.defer('the task queue', queue.stop)
   await queue.start([fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint])
   // Nobody else works on an embedded database: what is under way there was left behind by a run that died.
@@ -246,6 +271,10 @@ function openRecorder({ database, bus, queue, log, metrics }: Foundation): Recor
     onError: (error, messages) => log.error({ err: error, messages }, 'recording failed; senders were asked to repeat'),
     metrics,
   })
+}
+
+function checkStarted(isStarted: boolean): void {
+  if (!isStarted) throw new Error('the start is not over')
 }
 
 async function checkDatabase(sql: Sql): Promise<void> {

@@ -59,3 +59,23 @@ async function closeAll(disposers: Disposer[]): Promise<Error[]> {
   }
   return failures
 }
+
+/** What a stop may take in all, however many steps share it. */
+export interface StopClock {
+  /** The stop begins. Repeated calls change nothing. */
+  start(): void
+  /** All of it until the stop begins; never below 0. */
+  readonly leftMs: number
+}
+
+export function createStopClock(limitMs: number): StopClock {
+  let endsAtMs: number | null = null
+  return {
+    start() {
+      endsAtMs ??= performance.now() + limitMs
+    },
+    get leftMs() {
+      return endsAtMs === null ? limitMs : Math.max(0, endsAtMs - performance.now())
+    },
+  }
+}

@@ -27,7 +27,8 @@ export const serve: Command = {
     const stop = listenForStop()
     exitOnCrash(log)
     const app = await start(context, { config, log, stop })
-    if (!stop.hasCome) context.print(startReport(app))
+    // The first key's token is told once: a signal must not swallow it.
+    if (!stop.hasCome || app.firstAdminToken !== null) context.print(startReport(app))
     log.info({ signal: await stop.first, afterMs: Math.round(performance.now()) }, 'stopping')
     await within(config, 'The stop', app.stop())
     log.info('stopped')

@@ -5,7 +5,7 @@ import { CodedError } from '../../src/kernel/coded-error.ts'
 /*
  * The command line around an application that starts and stops as the test asks, one line of output per step: for what
  * only a process of its own can show, such as signals and exit codes. SCRIPT: `run`, `start-slowly`, `start-never`,
- * `refuse`, `stop-never`, `crash`, `reject`.
+ * `refuse`, `stop-never`, `crash`, `reject`. FIRST_ADMIN_TOKEN makes it an installation's first start.
  */
 const script = process.env.SCRIPT ?? 'run'
 const say = (text: string) => process.stdout.write(`${text}\n`)
@@ -27,7 +27,7 @@ const app: AppFace = {
     if (script === 'reject') void Promise.reject(new Error('bug'))
     return {
       urls: { base: 'http://localhost:8787', graphiql: 'http://localhost:8787/graphql' },
-      firstAdminToken: null,
+      firstAdminToken: process.env.FIRST_ADMIN_TOKEN ?? null,
       exampleIngressUrl: null,
       notices: [],
       async stop() {

@@ -34,6 +34,17 @@ test('a signal in the middle of the start lets it end, and stops then', async ()
   expect(output()).toBe('starting\ndraining\ndrained\n')
 })
 
+test('a signal in the middle of the first start does not swallow the admin key', async () => {
+  const first = { SCRIPT: 'start-slowly', FIRST_ADMIN_TOKEN: 'hk_told_once' }
+  const { child, exited, prints, logs, output } = spawnProcess(gateway, [], first)
+  await prints('starting')
+  child.kill('SIGINT')
+  await logs('as soon as the start has ended')
+  child.stdin?.write('go on\n')
+  expect(await exited).toEqual({ code: 0, signal: null })
+  expect(output()).toMatch(/Admin key +hk_told_once .*drained\n$/s)
+})
+
 test.each([
   ['start-never', 'starting', 'The start'],
   ['stop-never', 'is ready', 'The stop'],

@@ -1,16 +1,17 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { generateMasterKey } from '../../src/secrets/index.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { startGatewayProcess } from '../support/gateway-process.ts'
-import { createSource } from '../support/graphql-client.ts'
+import { createEndpoint, createSource } from '../support/graphql-client.ts'
 import { until } from '../support/until.ts'
 
-async function start() {
+async function start(environment: Record<string, string> = {}) {
   const database = await createTestDatabase()
-  const gateway = await startGatewayProcess({ DATABASE_URL: database.databaseUrl, MASTER_KEYS: generateMasterKey() })
+  const shared = { DATABASE_URL: database.databaseUrl, MASTER_KEYS: generateMasterKey() }
+  const gateway = await startGatewayProcess({ ...shared, ...environment })
   return { database, gateway, token: gateway.adminToken() }
 }
 
@@ -18,9 +19,7 @@ test('on SIGTERM an open request is finished, subscriptions are completed with 1
   const { database, gateway, token } = await start()
   const source = await createSource(gateway.baseUrl, token, { name: 'orders' })
   const socket = await subscribe(gateway.baseUrl, token, source.id)
-  const url = new URL(source.ingressUrl)
-  const request = connect(Number(url.port), '127.0.0.1')
-  request.write(`POST ${url.pathname} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf`)
+  const request = halfRequest(source.ingressUrl)
   const answer = collect(request)
   // The half request is under way once the gateway answers a later one.
   await fetch(`${gateway.baseUrl}/healthz`)
@@ -47,10 +46,7 @@ test('on SIGTERM an open request is finished, subscriptions are completed with 1
 test('a second signal ends the process at once', async () => {
   const { database, gateway, token } = await start()
   const source = await createSource(gateway.baseUrl, token, { name: 'orders' })
-  const url = new URL(source.ingressUrl)
-  const request = connect(Number(url.port), '127.0.0.1')
-  request.on('error', () => undefined)
-  request.write(`POST ${url.pathname} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf`)
+  halfRequest(source.ingressUrl)
   await fetch(`${gateway.baseUrl}/healthz`)
   const first = gateway.stop('SIGINT')
   await until(
@@ -66,6 +62,34 @@ test('a second signal ends the process at once', async () => {
   expect(await first).toBe(130)
   await database.drop()
 })
+
+test('a sender and an endpoint that both hang share the time to stop, and the exit code is 0', async () => {
+  const { database, gateway, token } = await start({ SHUTDOWN_TIMEOUT_MS: '3000', ALLOWED_NETWORKS: '127.0.0.0/8' })
+  const silent = createServer()
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const address = silent.address()
+  const port = typeof address === 'object' ? address?.port : undefined
+  const source = await createSource(gateway.baseUrl, token, { name: 'orders' })
+  await createEndpoint(gateway.baseUrl, token, { url: `http://127.0.0.1:${port}/` })
+  const delivering = once(silent, 'connection')
+  expect((await fetch(source.ingressUrl, { method: 'POST', body: 'one' })).status).toBe(202)
+  await delivering
+  const request = halfRequest(source.ingressUrl)
+  await fetch(`${gateway.baseUrl}/healthz`)
+  expect(await gateway.stop('SIGTERM')).toBe(0)
+  request.destroy()
+  silent.close()
+  await database.drop()
+})
+
+function halfRequest(ingressUrl: string): Socket {
+  const { port, pathname } = new URL(ingressUrl)
+  const request = connect(Number(port), '127.0.0.1')
+  request.on('error', () => undefined)
+  request.write(`POST ${pathname} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf`)
+  return request
+}
 
 async function subscribe(baseUrl: string, token: string, sourceId: string): Promise<WebSocket> {
   const socket = new WebSocket(`${baseUrl.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')

@@ -1,4 +1,5 @@
 import { builder } from '../graphql/builder.ts'
+import type { Context } from '../graphql/context.ts'
 import { Header, toHeaders } from '../graphql/header.ts'
 import { textOf, textOfStart } from '../graphql/payload.ts'
 import type { AttemptFailure, AttemptResponse } from '../outbound/outbound.ts'
@@ -32,13 +33,23 @@ const HttpResponse = builder.objectRef<AttemptResponse>('HttpResponse').implemen
     headers: t.field({
       type: [Header],
       description: 'The header fields in the order received; at most 20 kB.',
-      resolve: ({ headers }) => toHeaders(headers),
+      resolve: ({ headers }, _args, { budget }) => {
+        budget.write(headers.reduce((bytes, [name, value]) => bytes + name.length + value.length, 0))
+        return toHeaders(headers)
+      },
     }),
-    body: t.expose('body', { type: 'Bytes', description: 'The first 65,536 bytes of the body.' }),
+    body: t.field({
+      type: 'Bytes',
+      description: 'The first 65,536 bytes of the body.',
+      resolve: (response, _args, context) => writtenBody(response, context),
+    }),
     text: t.string({
       description: 'The same as text; null when it is not UTF-8 (a character cut at the end is left out).',
       nullable: true,
-      resolve: ({ body, isTruncated }) => (isTruncated ? textOfStart(body) : textOf(body)),
+      resolve: (response, _args, context) => {
+        const body = writtenBody(response, context)
+        return response.isTruncated ? textOfStart(body) : textOf(body)
+      },
     }),
     isTruncated: t.exposeBoolean('isTruncated', { description: 'Whether more of the body was left unread.' }),
     announcedBytes: t.expose('announcedBytes', {
@@ -48,6 +59,11 @@ const HttpResponse = builder.objectRef<AttemptResponse>('HttpResponse').implemen
     }),
   }),
 })
+
+function writtenBody({ body }: AttemptResponse, { budget }: Context): Uint8Array {
+  budget.write(body.length)
+  return body
+}
 
 const AttemptNode = builder.objectRef<Attempt>('Attempt').implement({
   description: 'One HTTP request of a delivery, and what came of it.',

@@ -1,3 +1,4 @@
+import { bodiesTooLarge } from '../graphql/answer-budget.ts'
 import { builder } from '../graphql/builder.ts'
 import { pageArguments, pagedList } from '../graphql/connection.ts'
 import { pageLoader } from '../graphql/page-loader.ts'
@@ -28,10 +29,27 @@ builder.objectField(MessageNode, 'deliveries', (t) =>
   }),
 )
 
-const attemptsOfDelivery = pageLoader<DeliveryId, AttemptId, Attempt>(({ services }, pages, first) => {
+/** Answers of 64 KiB each at most, and how large they are is known only when they are read: 32 MiB. */
+const attemptsPerRead = 512
+
+const attemptsOfDelivery = pageLoader<DeliveryId, AttemptId, Attempt>(async ({ services, budget }, pages, first) => {
   const places = pages.map(({ parent, after }) => ({ deliveryId: parent, after }))
-  return services.deliveries.attemptsOf(places, first)
+  const placesPerRead = Math.max(1, Math.floor(attemptsPerRead / (first + 1)))
+  const found: Attempt[] = []
+  for (let start = 0; start < places.length; start += placesPerRead) {
+    const some = places.slice(start, start + placesPerRead)
+    const attempts = await budget.read(responseBytesOf, async (leftBytes) => {
+      if (leftBytes === 0) throw bodiesTooLarge()
+      return [...(await services.deliveries.attemptsOf(some, first)).values()].flat()
+    })
+    found.push(...attempts)
+  }
+  return Map.groupBy(found, (attempt) => attempt.deliveryId)
 })
+
+function responseBytesOf({ response }: Attempt): number {
+  return response?.body.length ?? 0
+}
 
 const attemptList = pagedList('attempts', (text) => isId('att', text))
 

@@ -1,5 +1,5 @@
 import type { Viewer } from '../auth/viewer.ts'
-import type { BodyBudget } from './body-budget.ts'
+import type { AnswerBudget } from './answer-budget.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -9,6 +9,5 @@ import type { Services } from './services.ts'
 export interface Context {
   readonly viewer: Viewer
   readonly services: Services
-  /** What message bodies this execution may still read. */
-  readonly bodies: BodyBudget
+  readonly budget: AnswerBudget
 }

@@ -20,7 +20,7 @@ import {
 import type { Viewer } from '../auth/viewer.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { Epochs } from '../live/epoch.ts'
-import { createBodyBudget } from './body-budget.ts'
+import { createAnswerBudget } from './answer-budget.ts'
 import { toClientError } from './client-error.ts'
 import type { Context } from './context.ts'
 import { documentProblem, maxTokens, tooLarge, variablesProblem } from './limits.ts'
@@ -74,7 +74,7 @@ export function createOperations(deps: {
   const { schema, services, log } = deps
   const documentOf = documentCache(schema)
   const eventServices = { ...services, sources: rememberedSources(services.sources, deps.epochs) }
-  const contextOf = (viewer: Viewer): Context => ({ viewer, services, bodies: createBodyBudget() })
+  const contextOf = (viewer: Viewer): Context => ({ viewer, services, budget: createAnswerBudget() })
   const eventContextOf = (viewer: Viewer): Context => ({ ...contextOf(viewer), services: eventServices })
 
   function prepare(request: OperationRequest, { viewer, requestId }: Caller): ReturnType<Operations['prepare']> {

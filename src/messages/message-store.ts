@@ -10,16 +10,34 @@ export interface PageLimits {
   readonly maxBytes: number
 }
 
+/** Where a page begins: beside a message of this sequence, whether there is one or not. */
+export interface LogPlace {
+  readonly sourceId: SourceId
+  readonly sequence: number
+}
+
+export type LogOrder = 'newest-first' | 'oldest-first'
+
+export interface FoundMessages {
+  /** In no order. */
+  readonly messages: StoredMessage[]
+  /** Whether some were left out because of their bytes. */
+  readonly isCut: boolean
+}
+
 /** All reading of messages. The recorder alone writes them. */
 export interface MessageStore {
   /** In no order; sources that are gone are left out. */
   heads(sourceIds: readonly SourceId[]): Promise<LogHead[]>
   /** What follows a sequence, oldest first. */
   page(sourceId: SourceId, afterSequence: number, limits: PageLimits): Promise<StoredMessage[]>
-  /** What precedes a sequence, newest first. */
-  pageBackwards(sourceId: SourceId, beforeSequence: number, limits: PageLimits): Promise<StoredMessage[]>
-  /** In no order; those that are gone or another project's are left out. */
-  byIds(projectId: ProjectId, ids: readonly MessageId[]): Promise<StoredMessage[]>
+  /**
+   * A page of each log, in one statement. The bound on bytes is that of all pages together: the first ones may leave
+   * nothing for the last.
+   */
+  pages(places: readonly LogPlace[], order: LogOrder, limits: PageLimits): Promise<StoredMessage[][]>
+  /** Those that are gone or another project's are left out, and what exceeds the bytes; one is given at least. */
+  byIds(projectId: ProjectId, ids: readonly MessageId[], maxBytes: number): Promise<FoundMessages>
 }
 
 export function createMessageStore(sql: Sql): MessageStore {
@@ -35,14 +53,17 @@ export function createMessageStore(sql: Sql): MessageStore {
     },
     async page(sourceId, afterSequence, { maxRows, maxBytes }) {
       const values = [sourceId, afterSequence, maxRows, maxBytes]
-      return (await sql.query<MessageRow>(pageText('>', 'asc'), values, 'messages-page')).map(messageOf)
+      return (await sql.query<MessageRow>(pageText, values, 'messages-page')).map(messageOf)
     },
-    async pageBackwards(sourceId, beforeSequence, { maxRows, maxBytes }) {
-      const values = [sourceId, beforeSequence, maxRows, maxBytes]
-      return (await sql.query<MessageRow>(pageText('<', 'desc'), values, 'messages-page-backwards')).map(messageOf)
+    async pages(places, order, { maxRows, maxBytes }) {
+      const values = [places.map((p) => p.sourceId), places.map((p) => p.sequence), maxRows, maxBytes]
+      const rows = await sql.query<MessageRow & { place: number }>(pagesText(order), values)
+      const byPlace = Map.groupBy(rows, (row) => row.place)
+      return places.map((_, index) => (byPlace.get(index + 1) ?? []).map(messageOf))
     },
-    async byIds(projectId, ids) {
-      return (await sql.query<MessageRow>(byIdsText, [projectId, ids], 'messages-by-ids')).map(messageOf)
+    async byIds(projectId, ids, maxBytes) {
+      const rows = await sql.query<MessageRow & { found: number }>(byIdsText, [projectId, ids, maxBytes])
+      return { messages: rows.map(messageOf), isCut: rows.length < (rows[0]?.found ?? 0) }
     },
   }
 }
@@ -66,25 +87,46 @@ const columns = `
 
 // One page of a source's log. Sequence breaks no ties because it is unique per source; the running sum ends the page
 // by bytes without reading the bodies beyond. Index: messages_pkey.
-function pageText(comparison: '>' | '<', direction: 'asc' | 'desc'): string {
-  return `
+const pageText = `
   select ${columns}
-    from (select m.*, sum(octet_length(m.body)) over (order by m.sequence ${direction} rows unbounded preceding) as bytes
+    from (select m.*, sum(octet_length(m.body)) over (order by m.sequence rows unbounded preceding) as bytes
             from messages as m
            where m.source_id = $1::text
-             and m.sequence ${comparison} $2::bigint
-           order by m.sequence ${direction}
+             and m.sequence > $2::bigint
+           order by m.sequence
            limit $3::int) as m
    where m.bytes - octet_length(m.body) < $4::bigint
-   order by m.sequence ${direction}`
+   order by m.sequence`
+
+// A page per place; the running sum goes on from page to page. Index: messages_pkey.
+function pagesText(order: LogOrder): string {
+  const [comparison, direction] = order === 'newest-first' ? ['<', 'desc'] : ['>', 'asc']
+  return `
+  select ${columns}, m.place
+    from (select l.*, place.number as place,
+                 sum(octet_length(l.body)) over (order by place.number, l.sequence ${direction}
+                                                 rows unbounded preceding) as bytes
+            from unnest($1::text[], $2::bigint[]) with ordinality as place (source_id, sequence, number)
+           cross join lateral (
+             select *
+               from messages as x
+              where x.source_id = place.source_id
+                and x.sequence ${comparison} place.sequence
+              order by x.sequence ${direction}
+              limit $3::int) as l) as m
+   where m.bytes - octet_length(m.body) < $4::bigint
+   order by m.place, m.sequence ${direction}`
 }
 
 // Index: messages_id_unique.
 const byIdsText = `
-  select ${columns}
-    from messages as m
-   where m.id = any($2::text[])
-     and m.project_id = $1::text`
+  select ${columns}, m.found
+    from (select m.*, count(*) over () as found,
+                 sum(octet_length(m.body)) over (order by m.id rows unbounded preceding) as bytes
+            from messages as m
+           where m.id = any($2::text[])
+             and m.project_id = $1::text) as m
+   where m.bytes - octet_length(m.body) < $3::bigint`
 
 interface MessageRow {
   id: MessageId

@@ -1,4 +1,5 @@
 import { seesSource } from '../auth/viewer.ts'
+import { bodiesTooLarge } from '../graphql/answer-budget.ts'
 import { builder } from '../graphql/builder.ts'
 import type { Context } from '../graphql/context.ts'
 import { contextLoader } from '../graphql/context-loader.ts'
@@ -85,7 +86,10 @@ builder.node(MessageNode, {
       type: [Header],
       description:
         'The header fields in the order received, at most 20 kB. A credential that was checked here is redacted; a signature is kept.',
-      resolve: (message) => toHeaders(headerFieldsOf(message)),
+      resolve: (message, _args, { budget }) => {
+        budget.write(message.headersText.length)
+        return toHeaders(headerFieldsOf(message))
+      },
     }),
     contentType: t.exposeString('contentType', {
       description: 'The Content-Type; null when none was sent.',
@@ -94,19 +98,26 @@ builder.node(MessageNode, {
     remoteAddress: t.exposeString('remoteAddress', {
       description: "The address that it came from; behind trusted proxies the sender's own.",
     }),
-    bodyBytes: t.int({ description: 'The size of the body in bytes.', resolve: ({ body }) => body.length }),
-    body: t.expose('body', { type: 'Bytes', description: 'The body, byte for byte.' }),
+    bodyBytes: t.int({ description: 'The size of the body in bytes.', resolve: bodyBytesOf }),
+    body: t.field({
+      type: 'Bytes',
+      description: 'The body, byte for byte.',
+      resolve: (message, _args, context) => writtenBody(message, context),
+    }),
     text: t.string({
       description: 'The body as text; null when it is not UTF-8.',
       nullable: true,
-      resolve: ({ body }) => textOf(body),
+      resolve: (message, _args, context) => textOf(writtenBody(message, context)),
     }),
     json: t.field({
       type: 'JSON',
       description:
         'The payload parsed: JSON, or form fields and GET parameters as an object of lists; null when neither, or nested over 500 levels.',
       nullable: true,
-      resolve: parsedPayload,
+      resolve: (message, _args, { budget }) => {
+        budget.write(message.body.length)
+        return parsedPayload(message)
+      },
     }),
     event: t.field({
       type: EventAttributes,
@@ -116,6 +127,11 @@ builder.node(MessageNode, {
   }),
 })
 
+function writtenBody({ body }: StoredMessage, { budget }: Context): Buffer {
+  budget.write(body.length)
+  return body
+}
+
 /** The message's source, which goes before its messages do. */
 async function sourceOf(context: Context, message: StoredMessage): Promise<Source> {
   const source = await loadSource(context, message.sourceId)
@@ -123,21 +139,19 @@ async function sourceOf(context: Context, message: StoredMessage): Promise<Sourc
   return source
 }
 
-/** Bodies are read whole, and how large they are is known only then: so only some at a time. */
-const messagesPerRead = 10
-
-const messageById = contextLoader<MessageId, StoredMessage>(async ({ services, viewer, bodies }, ids) => {
-  const found = new Map<MessageId, StoredMessage>()
-  for (let start = 0; start < ids.length; start += messagesPerRead) {
-    const some = ids.slice(start, start + messagesPerRead)
-    const messages = await bodies.take((leftBytes) => {
-      if (leftBytes === 0) throw requestError('QUERY_TOO_LARGE', 'The bodies are over 8 MiB: ask for fewer messages.')
-      return services.messages.byIds(viewer.projectId, some)
-    })
-    for (const message of messages) found.set(message.id, message)
-  }
-  return found
+const messageById = contextLoader<MessageId, StoredMessage>(async ({ services, viewer, budget }, ids) => {
+  const found = await budget.read(bodyBytesOf, async (leftBytes) => {
+    if (leftBytes === 0) throw bodiesTooLarge()
+    const { messages, isCut } = await services.messages.byIds(viewer.projectId, ids, leftBytes)
+    if (isCut) throw bodiesTooLarge()
+    return messages
+  })
+  return new Map(found.map((message) => [message.id, message]))
 })
+
+export function bodyBytesOf({ body }: StoredMessage): number {
+  return body.length
+}
 
 /** @returns null when it is unknown, another project's, or of a source that the key may not use. */
 export async function loadMessage(context: Context, id: string): Promise<StoredMessage | null> {

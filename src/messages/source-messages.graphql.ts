@@ -1,6 +1,7 @@
 import { builder } from '../graphql/builder.ts'
 import { type Connection, checkFirst, type PageArguments, pageArguments, pageInfoOf } from '../graphql/connection.ts'
 import type { Context } from '../graphql/context.ts'
+import { contextLoader } from '../graphql/context-loader.ts'
 import { ListOrder } from '../graphql/list-order.ts'
 import { badUserInput, requestError } from '../graphql/request-error.ts'
 import type { SourceId } from '../kernel/ids.ts'
@@ -9,7 +10,8 @@ import type { LogHead } from '../live/log-reader.ts'
 import type { Source } from '../sources/index.ts'
 import { headOf, SourceNode } from '../sources/sources.graphql.ts'
 import type { StoredMessage } from './message.ts'
-import { MessageNode } from './messages.graphql.ts'
+import type { LogOrder, LogPlace } from './message-store.ts'
+import { bodyBytesOf, MessageNode } from './messages.graphql.ts'
 
 const MessageConnection = builder.connectionObject({
   type: MessageNode,
@@ -18,7 +20,7 @@ const MessageConnection = builder.connectionObject({
 })
 
 interface Arguments extends PageArguments {
-  readonly order: 'newest-first' | 'oldest-first'
+  readonly order: LogOrder
 }
 
 builder.objectField(SourceNode, 'messages', (t) =>
@@ -43,9 +45,12 @@ async function readPage(context: Context, source: Source, args: Arguments): Prom
   const first = checkFirst(args.first)
   const head = await headOf(context, source.id)
   const after = args.after === null || args.after === undefined ? null : placeIn(context, head, args.after)
-  const rows = await context.bodies.take(async (leftBytes) =>
-    leftBytes === 0 ? [] : await readRows(context, head, { order: args.order, after, first, maxBytes: leftBytes }),
-  )
+  const rows = await readRows(context, {
+    order: args.order,
+    first,
+    sourceId: source.id,
+    sequence: beside(head, args.order, after),
+  })
   const cursorOf = (sequence: number) => cursorIn(context, head, sequence)
   const edges = rows.map((node) => ({ cursor: cursorOf(node.sequence), node }))
   const last = rows.at(-1)?.sequence ?? after
@@ -61,20 +66,51 @@ function hasEarlier(head: LogHead, last: number | null): boolean {
   return last === null ? head.lastSequence >= head.firstSequence : last > head.firstSequence
 }
 
-interface Slice extends Pick<Arguments, 'order' | 'first'> {
-  readonly after: number | null
-  readonly maxBytes: number
+// Without a place, the end that the order begins at.
+function beside(head: LogHead, order: LogOrder, after: number | null): number {
+  if (after !== null) return after
+  return order === 'oldest-first' ? head.firstSequence - 1 : head.lastSequence + 1
 }
 
-async function readRows(
-  { services: { messages } }: Context,
-  head: LogHead,
-  { order, after, first, maxBytes }: Slice,
-): Promise<StoredMessage[]> {
-  const limits = { maxRows: first, maxBytes }
-  return order === 'oldest-first'
-    ? await messages.page(head.sourceId, after ?? head.firstSequence - 1, limits)
-    : await messages.pageBackwards(head.sourceId, after ?? head.lastSequence + 1, limits)
+interface Slice extends LogPlace {
+  readonly order: LogOrder
+  readonly first: number
+}
+
+async function readRows(context: Context, slice: Slice): Promise<StoredMessage[]> {
+  return (await rowsOfSlice(context, JSON.stringify(slice))) ?? []
+}
+
+// Loaders tell keys apart by identity: a slice is named by its text. Slices of the same order and size, such as those of
+// all sources in a page, are read together.
+const rowsOfSlice = contextLoader<string, StoredMessage[]>(async (context, names) => {
+  const found = new Map<string, StoredMessage[]>()
+  for (const same of Map.groupBy(names, likeness).values()) {
+    const pages = await readPages(context, same.map(sliceOf))
+    for (const [index, name] of same.entries()) found.set(name, pages[index] ?? [])
+  }
+  return found
+})
+
+function sliceOf(name: string): Slice {
+  return JSON.parse(name)
+}
+
+function likeness(name: string): string {
+  const { order, first } = sliceOf(name)
+  return `${order} ${first}`
+}
+
+async function readPages({ services, budget }: Context, slices: readonly Slice[]): Promise<StoredMessage[][]> {
+  const [like] = slices
+  if (like === undefined) return []
+  return await budget.read(
+    (page) => page.reduce((bytes, message) => bytes + bodyBytesOf(message), 0),
+    async (leftBytes) =>
+      leftBytes === 0
+        ? []
+        : await services.messages.pages(slices, like.order, { maxRows: like.first, maxBytes: leftBytes }),
+  )
 }
 
 /**

@@ -148,12 +148,36 @@ test('a page ends at 8 MiB of bodies, and all pages of one answer together do', 
     target,
     `query ($id: ID!) { source(by: { id: $id }) {
       one: messages { nodes { sequence } pageInfo { hasNextPage } }
-      other: messages { nodes { sequence } pageInfo { hasNextPage endCursor } }
+      same: messages { nodes { sequence } }
+      other: messages(first: 24) { nodes { sequence } pageInfo { hasNextPage endCursor } }
     } }`,
     { id },
   )
   expect(two.source.one.nodes).toHaveLength(3)
+  expect(two.source.same.nodes).toEqual(two.source.one.nodes)
   expect(two.source.other).toEqual({ nodes: [], pageInfo: { hasNextPage: true, endCursor: null } })
+})
+
+test('what is read may be shown as bytes, as text and parsed, but not a hundred times over', async () => {
+  const { id } = await project.source()
+  for (let index = 0; index < 4; index += 1) await project.message({ id }, { body: Buffer.alloc(3 * 1024 * 1024, ' ') })
+  const shown = (fields: string) =>
+    run(target, `query ($id: ID!) { source(by: { id: $id }) { messages { nodes { ${fields} } } } }`, { id })
+  expect(codesOf(await shown('body text json headers { name }'))).toEqual([])
+  const aliases = (field: string) => Array.from({ length: 90 }, (_, index) => `a${index}: ${field}`).join(' ')
+  for (const field of ['text', 'body', 'json']) {
+    expect(new Set(codesOf(await shown(aliases(field))))).toEqual(new Set(['QUERY_TOO_LARGE']))
+  }
+  expect(codesOf(await shown(aliases('headers { name }')))).toEqual([])
+})
+
+test('messages by their ids are read up to 8 MiB of bodies', async () => {
+  const body = Buffer.alloc(3 * 1024 * 1024)
+  const ids: string[] = []
+  for (let index = 0; index < 4; index += 1) ids.push((await project.message(source, { body })).id)
+  const query = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }'
+  expect((await dataOf(target, query, { ids: ids.slice(1) })).nodes).toHaveLength(3)
+  expect(new Set(codesOf(await run(target, query, { ids })))).toEqual(new Set(['QUERY_TOO_LARGE']))
 })
 
 test('cursors that are garbage, foreign or of the future are refused, expired ones told as such', async () => {

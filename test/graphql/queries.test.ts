@@ -143,6 +143,72 @@ test('a delivery tells its message, its endpoint, its attempts and their answers
   }
 })
 
+test('the pages of several logs in one answer are those of each', async () => {
+  const { project, target } = await newTarget()
+  const sources = [await project.source('a'), await project.source('b'), await project.source('c')]
+  for (const source of sources.slice(0, 2)) for (let index = 0; index < 5; index += 1) await project.message(source)
+  const selection = 'nodes { sequence source { name } } pageInfo { hasNextPage endCursor }'
+  const data = await dataOf(
+    target,
+    `{ sources { nodes { messages(first: 2) { ${selection} } oldest: messages(first: 2, order: OLDEST_FIRST) { ${selection} } } } }`,
+  )
+  const numbers = (page: Loose) => page.nodes.map((node: Loose) => [node.source.name, node.sequence])
+  expect(data.sources.nodes.map((node: Loose) => [numbers(node.messages), numbers(node.oldest)])).toEqual([
+    [
+      [
+        ['a', 5],
+        ['a', 4],
+      ],
+      [
+        ['a', 1],
+        ['a', 2],
+      ],
+    ],
+    [
+      [
+        ['b', 5],
+        ['b', 4],
+      ],
+      [
+        ['b', 1],
+        ['b', 2],
+      ],
+    ],
+    [[], []],
+  ])
+  const after = data.sources.nodes[1].messages.pageInfo.endCursor
+  const next = await dataOf(target, `{ source(by: { name: "b" }) { messages(after: "${after}") { ${selection} } } }`)
+  expect(numbers(next.source.messages)).toEqual([
+    ['b', 3],
+    ['b', 2],
+    ['b', 1],
+  ])
+})
+
+test('attempts are read up to 8 MiB of answers', async () => {
+  const { project, target } = await newTarget()
+  const receiver = await startReceiver()
+  try {
+    await project.endpoint(receiver.url)
+    await project.message(await project.source())
+    const query =
+      'query ($n: Int!) { deliveries { nodes { id attempts(first: $n) { nodes { number response { status } } } } } }'
+    const deliveries = async () => (await dataOf(target, query, { n: 1 })).deliveries.nodes
+    await until(async () => (await deliveries())[0]?.attempts.nodes.length, 1)
+    const [{ id }] = await deliveries()
+    await gateway.sql.query(
+      `insert into attempts (id, delivery_id, number, started_at, duration_ms, status, response_headers, response_body, is_truncated)
+       select 'att_' || lpad(n::text, 26, '0'), $1, n, now(), 1, 500, '[]', $2, true from generate_series(2, 190) as n`,
+      [id, Buffer.alloc(65_536)],
+    )
+    expect(codesOf(await run(target, query, { n: 80 }))).toEqual([])
+    const many = `{ ${Array.from({ length: 3 }, (_, index) => `a${index}: delivery(id: "${id}") { attempts(first: ${80 + index}) { nodes { number } } }`).join(' ')} }`
+    expect(new Set(codesOf(await run(target, many)))).toEqual(new Set(['QUERY_TOO_LARGE']))
+  } finally {
+    await receiver.close()
+  }
+})
+
 test('no list asks the database more often the more items it has', async () => {
   const { project, target } = await newTarget()
   const documents = {
@@ -153,6 +219,8 @@ test('no list asks the database more often the more items it has', async () => {
       id source { name lastSequence } event { source }
       deliveries(first: 5) { nodes { id endpoint { url sources { name } } attempts(first: 5) { nodes { id } } } }
     } } } } }`,
+    pages:
+      '{ sources(first: 50) { nodes { messages(first: 10) { nodes { id } } oldest: messages(first: 10, order: OLDEST_FIRST) { nodes { id } } } } }',
     deliveries: `{ deliveries(first: 50) { nodes {
       id endpoint { url sources { id } } message { id sequence source { name } deliveries(first: 5) { nodes { id } } }
       attempts(first: 5) { nodes { number response { status } } }

@@ -12,13 +12,18 @@ export function reported(error: unknown, log: Logger): Failure {
 export function explainError(error: unknown): string {
   const chain = causesOf(error)
   const told = chain.find((cause) => cause instanceof Failure || cause instanceof CodedError)
-  if (told instanceof CodedError) return told.publicMessage
-  if (told !== undefined) return told.message
+  // That one speaks of any reason at all; the one behind it is often known.
+  const isGeneral = told instanceof CodedError && told.code === 'DATABASE_UNREACHABLE'
+  if (told !== undefined && !isGeneral) return textOf(told)
   for (const cause of chain) {
     const explained = explainDatabaseError(cause as DatabaseError)
     if (explained !== null) return explained
   }
-  return `${chain[0]?.message || String(error)}. LOG_LEVEL=debug tells more.`
+  return told === undefined ? `${chain[0]?.message || String(error)}. LOG_LEVEL=debug tells more.` : textOf(told)
+}
+
+function textOf(error: Error): string {
+  return error instanceof CodedError ? error.publicMessage : error.message
 }
 
 /** What `pg` throws: node's error when there is no connection, else one with PostgreSQL's SQLSTATE as code. */

@@ -208,11 +208,15 @@ test.each([
   const error = Object.assign(new Error('original text'), fields)
   expect(explainError(error)).toMatch(expected)
   expect(explainError(new Error('wrapped', { cause: error }))).toMatch(expected)
+  const coded = new CodedError('DATABASE_UNREACHABLE', 'The database takes no connection.', { cause: error })
+  expect(explainError(coded)).toMatch(expected)
 })
 
 test('a start that failed and could not be closed is explained by what failed first', () => {
   const cause = new CodedError('PORT_IN_USE', 'Port 1 is in use.')
   expect(explainError(new AggregateError([cause, new Error('closing failed')], 'both'))).toBe('Port 1 is in use.')
+  const unknown = new CodedError('DATABASE_UNREACHABLE', 'It takes no connection.', { cause: new Error('odd') })
+  expect(explainError(unknown)).toBe('It takes no connection.')
   expect(explainError(new Error('odd'))).toBe('odd. LOG_LEVEL=debug tells more.')
   expect(explainError('odd')).toBe('odd. LOG_LEVEL=debug tells more.')
 })

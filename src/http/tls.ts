@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { CodedError } from '../kernel/coded-error.ts'
@@ -18,6 +19,10 @@ export function readTlsFiles({ certFile, keyFile }: TlsFiles): TlsMaterial {
   const material = { cert: read('TLS_CERT_FILE', certFile), key: read('TLS_KEY_FILE', keyFile) }
   try {
     createSecureContext(material)
+    // OpenSSL keeps keys by kind: one of another kind than the certificate's it takes, and then fails every handshake.
+    if (!new X509Certificate(material.cert).checkPrivateKey(createPrivateKey(material.key))) {
+      throw new Error('the key is not the certificate’s')
+    }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new CodedError(

@@ -13,6 +13,7 @@ beforeAll(() => {
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
   const options = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', ...subject]
   execFileSync('openssl', ['req', ...options, '-keyout', tls.keyFile, '-out', tls.certFile], { stdio: 'ignore' })
+  execFileSync('openssl', ['genrsa', '-out', join(directory, 'rsa.pem'), '2048'], { stdio: 'ignore' })
   execFileSync('openssl', ['ecparam', '-genkey', '-name', 'prime256v1', '-out', join(directory, 'other.pem')])
 })
 
@@ -70,6 +71,7 @@ test.each([
   ],
   ['a missing key', { keyFile: '/nowhere/key.pem' }, 'TLS_FILE_UNREADABLE', /^TLS_KEY_FILE .*\/nowhere\/key\.pem/],
   ['another key', { keyFile: join(directory, 'other.pem') }, 'TLS_FILES_INVALID', /TLS_CERT_FILE .*other\.pem/],
+  ['a key of another kind', { keyFile: join(directory, 'rsa.pem') }, 'TLS_FILES_INVALID', /TLS_CERT_FILE .*rsa\.pem/],
   ['a certificate that is none', { certFile: join(directory, 'text.pem') }, 'TLS_FILES_INVALID', /text\.pem/],
 ])('%s is told with variable and file', async (_, files, code, publicMessage) => {
   writeFileSync(join(directory, 'text.pem'), 'hello')

@@ -65,7 +65,8 @@ export function createPromoter(deps: PromoterDeps): Promoter {
 /** One look. @returns the endpoints that have due deliveries and nobody who sends them. */
 export async function promoteDue({ sql, queue }: Pick<PromoterDeps, 'sql' | 'queue'>): Promise<EndpointId[]> {
   const rows = await sql.query<{ endpoint_id: EndpointId }>(dueText, [maxEndpoints])
-  const endpointIds = rows.map((row) => row.endpoint_id)
+  // The order in which fan-out leaves such tasks: whoever inserts one waits for those who insert the same one.
+  const endpointIds = rows.map((row) => row.endpoint_id).sort()
   if (endpointIds.length === 0) return endpointIds
   await queue.enqueue(sql, drainTask, endpointIds.map(drainTaskFor))
   queue.wake(drainTask)

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, until } from '../../test/support/delivery-world.ts'
 import { purgeEndpoint } from '../endpoints/index.ts'
-import type { ProjectId, SourceId } from '../kernel/ids.ts'
+import { newId, type ProjectId, type SourceId } from '../kernel/ids.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
 import { maintainTask } from './maintain.task.ts'
+import { promoteDue } from './promote.ts'
 
 const never = { delaysMs: [0, 3_600_000] }
 
@@ -80,6 +81,20 @@ test('work whose task was lost is found again', async () => {
   ])
   await world.queue.enqueue(world.sql, maintainTask, [{ payload: {} }])
   await until(async () => expect(await world.statuses()).toEqual({ delivered: 3, canceled: 3 }))
+})
+
+test('due endpoints are promoted in the order in which fan-out locks them, so that the two cannot deadlock', async () => {
+  const ids = Array.from({ length: 20 }, () => newId('ept')).reverse()
+  for (const id of ids) {
+    await world.sql.query(`insert into endpoint_states (endpoint_id, project_id) values ($1, $2)`, [id, projectId])
+    await world.sql.query(
+      `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, next_attempt_at,
+                               created_at, updated_at)
+       values ($1, $2, 'src', 1, 'msg', $3, 'pending', now(), now(), now())`,
+      [newId('dlv'), projectId, id],
+    )
+  }
+  expect(await promoteDue(world)).toEqual(ids.toReversed())
 })
 
 test('claims go when they are older than a day', async () => {

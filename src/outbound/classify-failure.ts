@@ -49,9 +49,14 @@ export function classifyFailure(error: Error): AttemptFailure {
 
 /** One line for the user. */
 export function describeFailure(error: Error): string {
-  const parts = error instanceof AggregateError ? error.errors.map(String) : [error.message]
+  const parts = error instanceof AggregateError ? error.errors.map(String) : [messageOf(error)]
   const text = parts.join('; ').replaceAll(/\s+/g, ' ')
   return text.length > MAX_DETAIL_CHARACTERS ? `${text.slice(0, MAX_DETAIL_CHARACTERS - 1)}…` : text
+}
+
+// OpenSSL's own message is a dump with addresses and source lines; what it means stands apart.
+function messageOf(error: Error): string {
+  return 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message
 }
 
 /** True for errors that say the call itself could not be sent: a bug of the caller, nothing that a receiver did. */

@@ -60,5 +60,6 @@ test('an authority that the operator has not named is not trusted', async () => 
 
 test('https to a port that speaks plain HTTP is TLS', async () => {
   const plain = http.createServer((_request, response) => response.end())
-  expect(await callOver(plain)).toMatchObject({ failure: 'TLS', response: null })
+  const outcome = await callOver(plain)
+  expect(outcome).toMatchObject({ failure: 'TLS', failureDetail: 'wrong version number', response: null })
 })

@@ -346,7 +346,7 @@ describe('addresses that must not be reached', () => {
       // The pipe is live: where loopback is allowed the same receiver answers.
       expect(await outboundWith().request(post(`http://127.0.0.1:${port}/`))).toMatchObject({ failure: null })
       // The first one is not quite free yet when its answer is reported.
-    expect(connections()).toBeLessThanOrEqual(2)
+      expect(connections()).toBeLessThanOrEqual(2)
     },
   )
 
@@ -361,7 +361,7 @@ describe('addresses that must not be reached', () => {
       const live = outboundWith({ resolve: resolvingTo('127.0.0.1') })
       expect(await live.request(post(`http://receiver.test:${port}/`))).toMatchObject({ failure: null })
       // The first one is not quite free yet when its answer is reported.
-    expect(connections()).toBeLessThanOrEqual(2)
+      expect(connections()).toBeLessThanOrEqual(2)
     },
   )
 

@@ -12,7 +12,7 @@ const retryAfterMs = 1_000
  */
 export function toClientError(error: unknown, { log, requestId }: { log: Logger; requestId: string }): GraphQLError {
   const original = originalOf(error)
-  if (original instanceof GraphQLError) {
+  if (original instanceof GraphQLError && !isOfValueGiven(original, error)) {
     const shown = original.extensions.code === undefined ? badUserInput(original.message) : original
     return located(shown, error)
   }
@@ -29,6 +29,15 @@ export function toClientError(error: unknown, { log, requestId }: { log: Logger;
     requestError('INTERNAL_ERROR', `Something failed here; the log tells more of request ${requestId}.`),
     error,
   )
+}
+
+/**
+ * Whether graphql-js refused what a resolver gave, such as a value that an enum lacks. What it refuses of the caller's
+ * has a node in the document, or stops the operation before any field.
+ */
+function isOfValueGiven(original: GraphQLError, error: unknown): boolean {
+  if (original.extensions.code !== undefined || original.nodes !== undefined) return false
+  return error instanceof GraphQLError && error.path !== undefined
 }
 
 // graphql-js wraps what a resolver threw, also when it threw a GraphQLError.

@@ -10,7 +10,7 @@ import type { EventStreams } from './event-streams.ts'
 import { graphiqlOptions } from './graphiql.ts'
 import type { OperationStream } from './operation-stream.ts'
 import { malformedRequest, type OperationRequest, type Operations } from './operations.ts'
-import { requestError } from './request-error.ts'
+import { badUserInput, requestError } from './request-error.ts'
 
 /** All documents and variables that are of use are far smaller. */
 const maxRequestBodyBytes = 1_048_576
@@ -109,6 +109,8 @@ function refused(errors: readonly GraphQLError[], http?: HttpAnswer): ExecutionR
 
 // What Yoga itself refuses: bodies that are too large, are not JSON, or hold something else than a request.
 function yogaError(error: unknown, log: Logger): GraphQLError {
+  if (error instanceof SyntaxError)
+    return withStatus(badUserInput('A parameter in the address is not JSON.'), { status: 400 })
   if (!(error instanceof GraphQLError)) return toClientError(error, { log, requestId: 'unknown' })
   const isTooLarge = error.extensions.code === 'REQUEST_ENTITY_TOO_LARGE'
   const shown = requestError(isTooLarge ? 'QUERY_TOO_LARGE' : 'BAD_USER_INPUT', error.message)

@@ -184,6 +184,9 @@ function documentOf(schema: GraphQLSchema, query: string): DocumentNode | GraphQ
     const problem = documentProblem(document)
     if (problem !== null) return [problem]
     const errors = validate(schema, document, specifiedRules, { maxErrors: 20, hideSuggestions: true })
+    // What graphql-js gives up on: it bounds how often fields are compared with each other.
+    if (errors.some(({ message }) => message === 'Validation aborted.'))
+      return [tooLarge('its fields are compared with each other too often')]
     return errors.length > 0 ? [...errors] : document
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error

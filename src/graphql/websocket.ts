@@ -18,7 +18,8 @@ import { type Connection, openConnection } from './socket-connection.ts'
 /*
  * GraphQL over WebSocket, `graphql-transport-ws`: graphql-ws speaks the protocol, `ws` the frames. Operations run as they
  * do over HTTP. A client authenticates once, with `connectionParams.authorization` or the upgrade's own header; the
- * socket closes with 4401 without a key, and with 4403 when the key does not hold, or not any more.
+ * socket closes with 4401 without a key, with 4403 when the key does not hold, or not any more, and with 1013 when that
+ * cannot be told now.
  */
 
 /** The same as for HTTP bodies. */
@@ -26,6 +27,7 @@ const maxFrameBytes = 1_048_576
 const maxOperationsPerSocket = 100
 const connectionInitTimeoutMs = 5_000
 const sweepMs = 1_000
+const refusalTimeoutMs = 2_000
 
 export interface SocketDeps {
   readonly operations: Operations
@@ -114,12 +116,24 @@ async function goAway({ connection, complete }: SocketExtra): Promise<void> {
 function protocolServer({ operations, authenticator, keys, log }: SocketDeps): Server<SocketExtra> {
   // graphql-ws tells only by the kind of an operation which of the two to call; ours needs no telling.
   const execute = (args: ExecutionArgs) => operations.execute(args as PreparedOperation)
+
+  /** Undefined when the key cannot be looked up now: clients take 4500 for final. */
+  async function viewerOf({ requestId }: SocketExtra, authorization: string): Promise<Viewer | null | undefined> {
+    try {
+      return await authenticator.authenticate(authorization)
+    } catch (error) {
+      log.warn({ err: error, requestId }, 'a key cannot be looked up')
+      return undefined
+    }
+  }
+
   return makeServer<Record<string, unknown>, SocketExtra>({
     connectionInitWaitTimeout: connectionInitTimeoutMs,
     async onConnect({ extra, connectionParams, subscriptions }) {
       const authorization = connectionParams?.authorization ?? extra.request.headers.authorization
       if (typeof authorization !== 'string') return extra.connection.close(4401, 'Unauthorized')
-      const viewer = await authenticator.authenticate(authorization)
+      const viewer = await viewerOf(extra, authorization)
+      if (viewer === undefined) return extra.connection.close(1013, 'Try again later')
       if (viewer === null || !extra.connection.isOpen()) return false
       extra.viewer = viewer
       extra.complete = () => Promise.all(Object.values(subscriptions).map(completeStream))
@@ -166,6 +180,8 @@ function isOwnOrigin({ headers }: IncomingMessage, publicUrl: string): boolean {
   return origin !== null && (origin.host === headers.host || origin.origin === new URL(publicUrl).origin)
 }
 
+// The connection is left half open, for a client to read the answer; one that does not hang up is not waited for.
 function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+  setTimeout(() => socket.destroy(), refusalTimeoutMs).unref()
 }

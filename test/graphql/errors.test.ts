@@ -17,6 +17,16 @@ test('what fails inside is told without a word of why, and logged once with the 
   expect(logged).toMatchObject([{ level: 'error', err: { message: expect.stringContaining('endpoints') } }])
 })
 
+test('what is stored and cannot be shown is our failure, not the caller’s', async () => {
+  const gateway = await gatewayOfTest()
+  const project = await gateway.newProject()
+  const { token } = await project.key(['listen'])
+  const { id } = await project.message(await project.source(), { method: 'BREW' })
+  const answer = await run({ ...gateway, token }, `{ message(id: "${id}") { method } }`)
+  expect(codesOf(answer)).toEqual(['INTERNAL_ERROR'])
+  expect(JSON.stringify(answer)).not.toContain('BREW')
+})
+
 test('while the database is away callers are told when to come again, and later are answered', async () => {
   const gateway = await gatewayOfTest()
   const { token } = await (await gateway.newProject()).key(['read'])

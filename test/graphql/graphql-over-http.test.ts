@@ -73,6 +73,17 @@ test.each([
   expect(codesOf((await response.json()) as object)).toEqual(['BAD_USER_INPUT'])
 })
 
+test.each(['variables={', 'extensions={', 'variables=[]', 'operationName=x'])(
+  'a GET with %s is refused',
+  async (part) => {
+    const response = await fetch(`${gateway.baseUrl}/graphql?query={__typename}&${part}`, {
+      headers: { authorization: `Bearer ${target.token}`, accept: 'application/graphql-response+json' },
+    })
+    expect(response.status).toBe(400)
+    expect(codesOf((await response.json()) as object)).toEqual(['BAD_USER_INPUT'])
+  },
+)
+
 test('a body of over a megabyte answers 413, announced or not', async () => {
   const large = JSON.stringify({ query: `{ __typename } #${'x'.repeat(1_100_000)}` })
   expect((await post(target, large)).status).toBe(413)

@@ -22,6 +22,7 @@ test.each([
   ['5,000 tokens', `{ ${'a '.repeat(5_000)} }`],
   ['many aliases', `{ ${Array.from({ length: 101 }, (_, n) => `a${n}: __typename`).join(' ')} }`],
   ['a fragment that doubles 40 times', bomb(40)],
+  ['fields that are compared with each other too often', `{ project { ${'id '.repeat(1_990)} } }`],
   ['nested pages', '{ deliveries(first: 100) { nodes { attempts(first: 50) { nodes { id } } } } }'],
   [
     'nested pages by variables',

@@ -73,6 +73,15 @@ test('a socket without a key closes with 4401, with one that does not hold 4403'
   await until(() => header.frames[0]?.type, 'connection_ack')
 })
 
+test('a client whose key cannot be looked up now is asked to try again later', async () => {
+  const { gateway, project } = await start()
+  const { token } = await project.key(['read'])
+  await gateway.sql.query('alter table api_keys rename to hidden')
+  const socket = await open(gateway)
+  socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } })
+  expect((await socket.closed).code).toBe(1013)
+})
+
 test('the protocol is kept to: its close codes are those of graphql-transport-ws', async () => {
   const { gateway, token } = await start()
   const code = async (talk: (socket: Socket) => unknown, protocols?: string[]) => {
@@ -198,6 +207,19 @@ test('a reader of an event stream that takes nothing is cut off as well', async 
   socket.pause()
   for (let index = 0; index < 12; index += 1) await project.message(source, { body: Buffer.alloc(2_000_000) })
   await until(() => gateway.connections(), 0)
+})
+
+test('a client that is refused cannot hold its connection', async () => {
+  const { gateway } = await start()
+  const { hostname, port } = new URL(gateway.baseUrl)
+  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
+  onTestFinished(() => void socket.destroy())
+  socket.write(
+    'GET /elsewhere HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\r\n',
+  )
+  const [answer] = await once(socket, 'data')
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 404 /)
+  await until(() => gateway.connections(), 0, { timeoutMs: 5_000 })
 })
 
 test('pages of other origins cannot connect', async () => {

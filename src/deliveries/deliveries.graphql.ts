@@ -19,7 +19,7 @@ const deliveryStatuses = {
 } as const satisfies Record<Uppercase<DeliveryStatus>, { value: DeliveryStatus; description: string }>
 
 const DeliveryStatusEnum = builder.enumType('DeliveryStatus', {
-  description: 'How far a delivery is. The last three are final; FAILED and CANCELED until someone asks for a retry.',
+  description: 'How far a delivery is. DELIVERED, FAILED and CANCELED are final.',
   values: deliveryStatuses,
 })
 
@@ -35,13 +35,13 @@ builder.node(DeliveryNode, {
   fields: (t) => ({
     message: t.field({
       type: MessageNode,
-      description: 'The message; null when retention has dropped it.',
+      description: 'The message; null when it is no longer kept.',
       nullable: true,
       resolve: (delivery, _args, context) => loadMessage(context, delivery.messageId),
     }),
     endpoint: t.field({
       type: EndpointNode,
-      description: 'The endpoint; null when it was deleted.',
+      description: 'The endpoint; null when it was deleted, or is not for this key.',
       nullable: true,
       resolve: (delivery, _args, context) => loadEndpoint(context, delivery.endpointId),
     }),

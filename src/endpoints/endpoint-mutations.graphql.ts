@@ -26,7 +26,7 @@ const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
       description: 'The sources whose messages it gets, at most 100; left out: all of the project, also later ones.',
     }),
     secret: t.string({
-      description: 'The signing secret in the form that the scheme asks for; left out: generated.',
+      description: 'The signing secret: `whsec_` and base64 of 24 to 64 bytes; left out: generated.',
     }),
   }),
 })

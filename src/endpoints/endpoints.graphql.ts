@@ -10,7 +10,7 @@ import type { Endpoint } from './endpoint.entity.ts'
 export const EndpointNode = builder.objectRef<Endpoint>('Endpoint')
 
 builder.node(EndpointNode, {
-  description: 'An outbound HTTP destination: what it gets, in which form, signed how, and tried how often.',
+  description: 'An outbound HTTP destination: where it is, and whose messages it gets.',
   id: { resolve: (endpoint) => endpoint.id, description: '`ept_…`' },
   fields: (t) => ({
     url: t.expose('url', { type: 'URL', description: 'Where deliveries go.' }),

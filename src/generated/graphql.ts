@@ -48,7 +48,7 @@ export type AttemptFailure =
   /** The process died; whether the request arrived is unknown. */
   | 'WORKER_LOST';
 
-/** How far a delivery is. The last three are final; FAILED and CANCELED until someone asks for a retry. */
+/** How far a delivery is. DELIVERED, FAILED and CANCELED are final. */
 export type DeliveryStatus =
   /** Called off. */
   | 'CANCELED'

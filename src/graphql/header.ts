@@ -9,9 +9,7 @@ export const Header = builder.objectRef<HeaderField>('Header').implement({
   description: 'One header field.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The name as it was sent or given.' }),
-    value: t.exposeString('value', {
-      description: 'The value; `[redacted]` for a field that was given as secret.',
-    }),
+    value: t.exposeString('value', { description: 'The value.' }),
   }),
 })
 

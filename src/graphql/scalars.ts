@@ -2,7 +2,7 @@ import { badUserInput } from './request-error.ts'
 
 /*
  * The scalars are strict: what is not exactly of the form is BAD_USER_INPUT. Strings with NUL characters never get
- * this far (see wellFormed in limits.ts).
+ * this far (see isStorable in limits.ts).
  */
 
 const maxUrlCharacters = 2_048

@@ -8,9 +8,10 @@ kind (\`src_\`, \`msg_\`, \`ept_\`, \`dlv_\` …); apart from that it is opaque.
 
 **Pages.** Every list that can grow is a connection, read forwards: \`first\` (1 to 100) and \`after\`; for the other end ask
 for the other \`order\`. \`totalCount\` exists only on lists of configuration, where counting is cheap;
-of messages \`Source\` tells the first and last sequence. A page may hold fewer items than \`first\`, even none, while \`hasNextPage\` is true: it ends after looking at 10,000 rows, or at 8 MiB of bodies in the
-response, and \`endCursor\` has moved past what a filter hid. One request may ask for 5,000 objects, nested pages multiplied.
-Every other list states its bound.
+of messages \`Source\` tells the first and last sequence. A page may hold fewer items than \`first\`, even none, while
+\`hasNextPage\` is true: it ends after looking at 10,000 rows, or at 8 MiB of message bodies in the response, and \`endCursor\`
+has moved past what a filter hid. One request may ask for 5,000 objects, nested pages multiplied. Every other list states
+its bound.
 
 **Streams.** Streams of messages resume: each event holds its source's \`cursor\`, and a client that hands the last one of
 each source to \`after\` goes on from there, over WebSocket and SSE alike. The same cursors page through \`Source.messages\`.

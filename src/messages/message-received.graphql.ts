@@ -82,7 +82,8 @@ builder.objectRef<FeedNote>('CaughtUp').implement({
 })
 
 builder.objectRef<FeedNote>('Progressed').implement({
-  description: 'The filter hid what came, and the place has moved on: after 1,000 hidden messages or 10 seconds.',
+  description:
+    'A filter hid what came, and the place has moved on: after 1,000 hidden messages or 10 seconds. Not told yet: there are no filters.',
   interfaces: [MessageEvent],
   fields: (t) => ({
     source: t.field({ type: SourceNode, description: 'The source whose messages were hidden.', resolve: sourceOf }),

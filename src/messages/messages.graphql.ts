@@ -55,7 +55,7 @@ const EventAttributes = builder.objectRef<StoredMessage>('EventAttributes').impl
 export const MessageNode = builder.objectRef<StoredMessage>('Message')
 
 builder.node(MessageNode, {
-  description: 'One received or published event. Never changes.',
+  description: 'One event, as it was received. Never changes.',
   authScopes: { scope: 'listen' },
   id: { resolve: (message) => message.id, description: '`msg_…`, as the sender was answered.' },
   fields: (t) => ({
@@ -71,7 +71,7 @@ builder.node(MessageNode, {
     receivedAt: t.expose('receivedAt', { type: 'DateTime', description: 'When it was received.' }),
     method: t.field({
       type: HttpMethod,
-      description: 'The method of the request; POST for published events.',
+      description: 'The method of the request.',
       resolve: ({ method }) => method as typeof HttpMethod.$inferType,
     }),
     path: t.exposeString('path', {
@@ -79,13 +79,12 @@ builder.node(MessageNode, {
       description: "What followed the source's address, such as `/orders/7`; null when nothing did.",
     }),
     query: t.exposeString('query', {
-      description: 'The query string without `?` and without `access_token`; null when there was none.',
+      description: 'The query string without `?`; null when there was none.',
       nullable: true,
     }),
     headers: t.field({
       type: [Header],
-      description:
-        'The header fields in the order received, at most 20 kB. A credential that was checked here is redacted; a signature is kept.',
+      description: 'The header fields in the order received, at most 20 kB, credentials and signatures among them.',
       resolve: (message, _args, { budget }) => {
         budget.write(message.headersText.length)
         return toHeaders(headerFieldsOf(message))
@@ -96,7 +95,7 @@ builder.node(MessageNode, {
       nullable: true,
     }),
     remoteAddress: t.exposeString('remoteAddress', {
-      description: "The address that it came from; behind trusted proxies the sender's own.",
+      description: 'The address that it came from: behind a proxy, that of the proxy.',
     }),
     bodyBytes: t.int({ description: 'The size of the body in bytes.', resolve: bodyBytesOf }),
     body: t.field({

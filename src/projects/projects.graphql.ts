@@ -14,7 +14,7 @@ builder.node(ProjectNode, {
   id: { resolve: (project) => project.id, description: '`prj_…`' },
   fields: (t) => ({
     name: t.exposeString('name', {
-      description: 'Lower-case name, unique in this installation; part of the addresses of named queues.',
+      description: 'Lower-case name, unique in this installation.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the project was created.' }),
   }),

@@ -28,7 +28,7 @@ const PresetVerificationInput = builder.inputType('PresetVerificationInput', {
     preset: t.field({ type: VerificationPreset, required: true, description: 'The provider.' }),
     secret: t.string({
       required: true,
-      description: 'The secret (for public-key schemes the public key) as the provider shows it.',
+      description: 'The secret, as it was given to the provider.',
     }),
   }),
 })
@@ -80,17 +80,17 @@ const UpdateSourceInput = builder.inputType('UpdateSourceInput', {
   description: 'Changes a source. Fields left out stay as they are; all processes follow within a second.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'The source to change.' }),
-    name: t.string({ description: 'As in `CreateSourceInput`; the named address changes with it.' }),
+    name: t.string({ description: 'As in `CreateSourceInput`.' }),
     verification: t.field({
       type: VerificationInput,
-      description: 'As in `CreateSourceInput`, replacing scheme and secrets; null removes verification.',
+      description: 'As in `CreateSourceInput`, replacing the secret; null removes verification.',
     }),
     maxBodyBytes: t.int({ description: 'As in `CreateSourceInput`.' }),
   }),
 })
 
 const UpdateSourceResult = builder.unionType('UpdateSourceResult', {
-  description: 'Answer of `updateSource`. The built-in source does not change: STATE_CONFLICT.',
+  description: 'Answer of `updateSource`.',
   types: [SourcePayload, NotFoundError, ValidationError, NameTakenError],
   resolveType: outcomeType('SourcePayload'),
 })
@@ -146,7 +146,7 @@ builder.mutationField('rotateSourceToken', (t) =>
   t.field({
     type: RotateSourceTokenResult,
     description: 'Gives a source a new secret address.',
-    args: { input: t.arg({ type: RotateSourceTokenInput, required: true, description: 'Which one, and how.' }) },
+    args: { input: t.arg({ type: RotateSourceTokenInput, required: true, description: 'Which one.' }) },
     resolve: async (_root, { input }, { services, viewer }) =>
       resultOf(await rotateSourceToken(services, viewer, input), 'not-found'),
   }),

@@ -19,7 +19,8 @@ const Verification = builder.objectRef<Pick<Source, 'verificationPreset'>>('Veri
   fields: (t) => ({
     preset: t.expose('verificationPreset', {
       type: VerificationPreset,
-      description: 'Whose rules are followed; null unless the scheme is PRESET.',
+      description:
+        'Whose rules are followed; null where it is not by those of a known provider, which is not possible yet.',
       nullable: true,
     }),
   }),
@@ -28,14 +29,13 @@ const Verification = builder.objectRef<Pick<Source, 'verificationPreset'>>('Veri
 export const SourceNode = builder.objectRef<Source>('Source')
 
 builder.node(SourceNode, {
-  description: 'A named place that messages come in at: its addresses, its verification, its limits and its log.',
+  description: 'A named place that messages come in at: its address, its verification, its limit and its log.',
   id: { resolve: (source) => source.id, description: '`src_…`' },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Lower-case name, unique in the project.' }),
     ingressUrl: t.field({
       type: 'URL',
-      description:
-        'The address with the secret token, for senders that need no other proof; null for the built-in source and when the key lacks MANAGE.',
+      description: 'The address that senders use; it holds the secret token. Null when the key lacks MANAGE.',
       nullable: true,
       resolve: (source, _args, { services, viewer }) =>
         allows(viewer, 'manage') ? ingressUrlOf(services, source) : null,

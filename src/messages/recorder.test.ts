@@ -107,6 +107,27 @@ test('a source whose head is locked delays the others once at most, and works ag
   expect(await record(recorder, newMessage(locked))).toMatchObject({ kind: 'recorded', sequence: 1 })
 })
 
+test('a flood to a source whose head is locked delays the others once at most, and leaves them room', async () => {
+  const recorder = recording.recorder({ limits: { lanes: 1, batchMessages: 5, queueMessages: 40 } })
+  const [locked, free] = [await recording.newSource(), await recording.newSource()]
+  const blocker = await lockHead(locked)
+  const order: string[] = []
+  const send = async (source: SourceId) => {
+    const { kind } = await record(recorder, newMessage(source))
+    order.push(`${source === locked ? 'locked' : 'free'} ${kind}`)
+  }
+  const flood = Array.from({ length: 30 }, () => send(locked))
+  await Promise.all([send(free), send(free)])
+  // Only the flood's first batch was met on the way.
+  expect(order).toEqual([...Array(5).fill('locked unavailable'), 'free recorded', 'free recorded'])
+  const more = Array.from({ length: 60 }, () => send(locked))
+  await Promise.all(Array.from({ length: 30 }, () => send(free)))
+  expect(order.filter((answer) => answer === 'free recorded')).toHaveLength(32)
+  expect(order).toContain('locked overloaded')
+  await blocker.release()
+  await Promise.all([...flood, ...more])
+})
+
 test('a full queue turns away at once', async () => {
   const recorder = recording.recorder({ limits: { queueMessages: 10 } })
   const source = await recording.newSource()

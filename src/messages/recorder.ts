@@ -3,13 +3,24 @@ import type { SourceId } from '../kernel/ids.ts'
 import { createLane, type Lane } from './lane.ts'
 import { type FanOutStatement, isLockTimeout, type Recorded, recordBatch } from './record-batch.ts'
 import type { Recordable } from './record-statements.ts'
+import {
+  createQueue,
+  createStation,
+  enter,
+  hasRoom,
+  leave,
+  move,
+  type Station,
+  takeBatch,
+  type Waiting,
+} from './station.ts'
 
 /**
  * Writes messages by group commit. Each lane takes all that waits (bounded by rows and bytes), writes it in one
  * transaction, answers all of it and takes the next; while one transaction runs, the next batch gathers. There are no
  * timers: with one request the batch is one. A source keeps its lane, so that its requests are stored in the order in
- * which they came. A source whose head another session holds goes to a lane of its own kind for a while, so that it
- * delays nobody else.
+ * which they came. A source whose head another session holds goes to a lane of its own kind for a while, with what waits
+ * for it and with a queue apart, so that it delays nobody else and takes nobody's room.
  */
 export interface Recorder {
   /** Never throws. `overloaded` at once when the queue is full: nothing was stored. */
@@ -51,47 +62,22 @@ const defaults: RecorderLimits = {
 
 /** How long a source whose head was locked stays out of the shared lanes. */
 const asideMs = 30_000
-
-interface Waiting {
-  readonly item: Recordable
-  readonly answer: (recorded: Recorded) => void
-}
-
-interface Station {
-  readonly lane: Lane
-  readonly waiting: Waiting[]
-  running: Promise<void> | null
-}
+/** Of the bounds of the queue: what may wait for such sources, on top of it. */
+const asideShare = 0.5
 
 export function createRecorder(options: RecorderOptions): Recorder {
   const limits = { ...defaults, ...options.limits }
-  const onError = (error: Error) => options.onError(error, 0)
-  const stations = Array.from({ length: limits.lanes + 1 }, (): Station => {
-    return { lane: createLane({ databaseUrl: options.databaseUrl, onError }), waiting: [], running: null }
-  })
-  const shared = stations.slice(0, limits.lanes)
-  const aside = stations.slice(limits.lanes)
-  const setAside = new Map<SourceId, number>()
-  const meters = metersOf(options.metrics, () => queued)
-  let queued = { messages: 0, bytes: 0 }
-
-  function record(item: Recordable): Promise<Recorded | { kind: 'overloaded' }> {
-    const bytes = item.message.body.length
-    if (queued.messages >= limits.queueMessages || (queued.bytes > 0 && queued.bytes + bytes > limits.queueBytes))
-      return Promise.resolve({ kind: 'overloaded' })
-    queued = { messages: queued.messages + 1, bytes: queued.bytes + bytes }
-    const station = stationOf(item.message.sourceId)
-    return new Promise((resolve) => {
-      station.waiting.push({ item, answer: resolve })
-      station.running ??= work(station)
-    })
-  }
+  const lane = () =>
+    createLane({ databaseUrl: options.databaseUrl, onError: (error) => void options.onError(error, 0) })
+  const sharedQueue = createQueue(limits, 1)
+  const shared = Array.from({ length: limits.lanes }, () => createStation(lane(), sharedQueue))
+  const aside = createStation(lane(), createQueue(limits, asideShare))
+  const locked = createLockedSources()
+  const meters = metersOf(options.metrics, () => sharedQueue.messages + aside.queue.messages)
 
   function stationOf(sourceId: SourceId): Station {
-    const until = setAside.get(sourceId)
-    if (until !== undefined && until < Date.now()) setAside.delete(sourceId)
-    const among = setAside.has(sourceId) ? aside : shared
-    const station = among[sourceId.charCodeAt(sourceId.length - 1) % among.length]
+    if (locked.has(sourceId)) return aside
+    const station = shared[sourceId.charCodeAt(sourceId.length - 1) % shared.length]
     if (station === undefined) throw new RangeError('a recorder needs a lane')
     return station
   }
@@ -100,53 +86,73 @@ export function createRecorder(options: RecorderOptions): Recorder {
     // One turn of the event loop lets the requests that arrived together enter one batch.
     await new Promise(setImmediate)
     while (station.waiting.length > 0) {
-      const taken = takeBatch(station.waiting, limits)
+      const taken = takeBatch(station, limits)
       const started = performance.now()
       const answers = await recordMerged(station.lane, taken, options.fanOutStatement)
       meters.seconds.observe((performance.now() - started) / 1000)
       meters.messages.observe(taken.length)
-      announce(taken, answers)
+      leave(station, taken)
+      announce(options, taken, answers)
+      lockedSourcesOf(taken, answers).forEach(locked.add)
+      // What else waits for a locked source would delay the others once more with each batch.
+      if (station !== aside && !locked.isEmpty()) move(station, aside, ({ message }) => locked.has(message.sourceId))
+      if (aside.waiting.length > 0) aside.running ??= work(aside)
     }
     station.running = null
   }
 
-  function announce(taken: readonly Waiting[], answers: readonly Recorded[]): void {
-    const heads = new Map<SourceId, number>()
-    let failure: unknown
-    taken.forEach(({ item, answer }, index) => {
-      const recorded = answers[index] ?? { kind: 'unavailable', error: new Error('no answer for a message') }
-      const { sourceId, body } = item.message
-      queued = { messages: queued.messages - 1, bytes: queued.bytes - body.length }
-      if (recorded.kind === 'recorded' && !recorded.isDuplicate && recorded.sequence !== null)
-        heads.set(sourceId, Math.max(heads.get(sourceId) ?? 0, recorded.sequence))
-      if (recorded.kind === 'unavailable') {
-        failure = recorded.error
-        if (isLockTimeout(recorded.error)) setAside.set(sourceId, Date.now() + asideMs)
-      }
-      answer(recorded)
-    })
-    if (heads.size > 0) options.onCommitted(heads)
-    if (failure !== undefined) options.onError(failure, taken.length)
-  }
-
   return {
-    record,
+    record(item) {
+      const station = stationOf(item.message.sourceId)
+      if (!hasRoom(station.queue, item)) return Promise.resolve({ kind: 'overloaded' })
+      const recorded = enter(station, item)
+      station.running ??= work(station)
+      return recorded
+    },
     async close() {
-      for (const station of stations) await station.running
-      await Promise.all(stations.map((station) => station.lane.close()))
+      for (const station of [...shared, aside]) await station.running
+      await Promise.all([...shared, aside].map((station) => station.lane.close()))
     },
   }
 }
 
-function takeBatch(waiting: Waiting[], limits: RecorderLimits): Waiting[] {
-  let bytes = 0
-  let count = 0
-  for (const { item } of waiting) {
-    bytes += item.message.body.length
-    if (count > 0 && (count === limits.batchMessages || bytes > limits.batchBytes)) break
-    count += 1
+function announce(options: RecorderOptions, taken: readonly Waiting[], answers: readonly Recorded[]): void {
+  const heads = new Map<SourceId, number>()
+  let failure: unknown
+  taken.forEach(({ item, answer }, index) => {
+    const recorded = answers[index] ?? { kind: 'unavailable', error: new Error('no answer for a message') }
+    const { sourceId } = item.message
+    if (recorded.kind === 'recorded' && !recorded.isDuplicate && recorded.sequence !== null)
+      heads.set(sourceId, Math.max(heads.get(sourceId) ?? 0, recorded.sequence))
+    if (recorded.kind === 'unavailable') failure = recorded.error
+    answer(recorded)
+  })
+  if (heads.size > 0) options.onCommitted(heads)
+  if (failure !== undefined) options.onError(failure, taken.length)
+}
+
+function lockedSourcesOf(taken: readonly Waiting[], answers: readonly Recorded[]): SourceId[] {
+  return taken
+    .filter((_, index) => {
+      const recorded = answers[index]
+      return recorded?.kind === 'unavailable' && isLockTimeout(recorded.error)
+    })
+    .map(({ item }) => item.message.sourceId)
+}
+
+/** The sources whose heads were found locked within the last while. */
+function createLockedSources() {
+  const untilMs = new Map<SourceId, number>()
+  return {
+    isEmpty: () => untilMs.size === 0,
+    add: (sourceId: SourceId) => void untilMs.set(sourceId, Date.now() + asideMs),
+    has(sourceId: SourceId): boolean {
+      const endMs = untilMs.get(sourceId)
+      if (endMs === undefined) return false
+      if (endMs < Date.now()) untilMs.delete(sourceId)
+      return endMs >= Date.now()
+    },
   }
-  return waiting.splice(0, count)
 }
 
 /** Of equal claims in one batch the first goes to the database; the others get its answer as duplicates. */
@@ -168,14 +174,14 @@ async function recordMerged(lane: Lane, taken: readonly Waiting[], fanOut: FanOu
   })
 }
 
-function metersOf(metrics: Registry, queued: () => { messages: number; bytes: number }) {
+function metersOf(metrics: Registry, queuedMessages: () => number) {
   const registers = [metrics]
   new Gauge({
     name: 'hookline_recorder_queued_messages',
     help: 'Messages that wait to be recorded or are being recorded.',
     registers,
     collect() {
-      this.set(queued().messages)
+      this.set(queuedMessages())
     },
   })
   return {

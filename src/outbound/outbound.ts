@@ -1,16 +1,16 @@
-import { lookup } from 'node:dns'
 import { createSecureContext, getCACertificates } from 'node:tls'
 import { Agent, type Dispatcher } from 'undici'
 import { type AddressGuard, literalAddress } from './address-guard.ts'
 import type { AttemptOutcome } from './attempt.ts'
 import { Exchange } from './exchange.ts'
 import { createGuardedLookup, type Resolve } from './guarded-lookup.ts'
+import { createNameResolver } from './resolve-name.ts'
 
 /*
  * The only way out. One guarded HTTP/1.1 request becomes one AttemptOutcome, whatever the receiver or the network does:
  *
  *   1. a host that is an address is judged here, on every request, because sockets look up names only;
- *   2. a name is resolved by guarded-lookup, which judges all of its addresses, when a connection is opened;
+ *   2. a name is resolved by resolve-name, and guarded-lookup judges all of its addresses, when a connection is opened;
  *   3. exchange.ts keeps what comes back within bounds, cuts what goes on for ever, and names what failed.
  *
  * No redirect is followed (its target would have to be judged as a registered URL is), nothing is decompressed, and the
@@ -27,7 +27,7 @@ export interface OutboundOptions {
   headersTimeoutMs?: number
   /** Certificates (PEM) of further authorities to trust, besides Node's own and NODE_EXTRA_CA_CERTS. */
   ca?: readonly string[]
-  /** Stands in for the name servers in tests. Default `dns.lookup`. */
+  /** Stands in for the name servers in tests. */
   resolve?: Resolve
 }
 
@@ -94,7 +94,7 @@ function createAgent(options: OutboundOptions): Agent {
     maxHeaderSize: MAX_RESPONSE_HEADERS_BYTES,
     connect: {
       timeout: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-      lookup: createGuardedLookup(options.guard, options.resolve ?? lookup),
+      lookup: createGuardedLookup(options.guard, options.resolve ?? createNameResolver()),
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_TIMEOUT_MS,
       // Spelled out, so that NODE_TLS_REJECT_UNAUTHORIZED cannot switch it off.

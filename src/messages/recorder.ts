@@ -144,13 +144,13 @@ function lockedSourcesOf(taken: readonly Waiting[], answers: readonly Recorded[]
 function createLockedSources() {
   const untilMs = new Map<SourceId, number>()
   return {
-    isEmpty: () => untilMs.size === 0,
+    isEmpty() {
+      for (const [sourceId, endMs] of untilMs) if (endMs < Date.now()) untilMs.delete(sourceId)
+      return untilMs.size === 0
+    },
     add: (sourceId: SourceId) => void untilMs.set(sourceId, Date.now() + asideMs),
     has(sourceId: SourceId): boolean {
-      const endMs = untilMs.get(sourceId)
-      if (endMs === undefined) return false
-      if (endMs < Date.now()) untilMs.delete(sourceId)
-      return endMs >= Date.now()
+      return (untilMs.get(sourceId) ?? 0) >= Date.now()
     },
   }
 }

@@ -286,3 +286,28 @@ test('an endpoint whose secret does not open harms nobody else, and leaves no pi
   const tasks = await world.sql.query(`select from pgboss.job where name = 'drain'`)
   expect(tasks.length).toBeLessThanOrEqual(1)
 })
+
+test('an endpoint without a secret gets nothing, and is not looked at all the time', async () => {
+  const receiver = await world.startReceiver()
+  const { id } = await world.createEndpoint(projectId, receiver.url)
+  await world.sql.query(`update secrets set expires_at = now()`)
+  await world.startWorker()
+  await world.publish(sourceId)
+  await until(async () => {
+    const resting = `select from endpoint_states where leased_by is null and lease_expires_at > now() and endpoint_id = $1`
+    expect(await world.sql.query(resting, [id])).toHaveLength(1)
+  })
+  expect(receiver.requests).toEqual([])
+  expect(await world.statuses()).toEqual({ pending: 1 })
+})
+
+test('a message with a content type that cannot be sent fails by itself', async () => {
+  const receiver = await world.startReceiver()
+  await world.createEndpoint(projectId, receiver.url)
+  await world.startWorker({ retryPolicy: { delaysMs: [0] } })
+  await world.publish(sourceId, 1, { contentType: 'text/\u0001' })
+  await world.publish(sourceId)
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 1, failed: 1 }))
+  const [detail] = await world.sql.query(`select failure_detail from attempts where failure is not null`)
+  expect(detail).toEqual({ failure_detail: 'the request could not be sent' })
+})

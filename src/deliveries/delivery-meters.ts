@@ -1,8 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Settled, Settlement } from './settle.ts'
 
-export type DeliveryMeters = ReturnType<typeof createDeliveryMeters>
-
 export function createDeliveryMeters(metrics: Registry) {
   const attempts = new Counter({
     name: 'hookline_delivery_attempts_total',

@@ -115,7 +115,9 @@ async function letGoOfIdle({ pool, instanceId }: Deps, { turn, run, lease }: Ses
 async function leave(deps: Deps, { endpointId, lease, run }: Session, end: SessionEnd): Promise<void> {
   if (end === 'idle' || end === 'lost') return
   if (end === 'closing') run.postpone()
-  if (end !== 'turn-over') return await letGo(deps.sql, lease, deps.instanceId)
+  // Without a secret that counts: the client may add one. Of a deleted endpoint there is no lease to let go of.
+  const delayMs = end === 'unknown-endpoint' ? restMs : 0
+  if (end !== 'turn-over') return await letGo(deps.sql, lease, deps.instanceId, delayMs)
   await withTransaction(deps.pool, async (transaction) => {
     await letGo(transaction, lease, deps.instanceId)
     await run.settle(transaction)

@@ -96,17 +96,23 @@ export function createSettler(options: SettlerOptions): Settler {
   }
 
   async function writeAlone(group: readonly Waiting[]): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        for (const item of await write(group, 'wait')) item.resolve(null)
-        return
-      } catch (error) {
-        if (attempt >= (isAway(error) ? tries.away : tries.refused)) {
-          for (const item of group) item.reject(error)
-          return
-        }
-        await sleep(options.retryDelayMs ?? retryDelayMs)
-      }
+    let attempt = 1
+    let failure = await tryAlone(group)
+    while (failure !== null && attempt < (isAway(failure.error) ? tries.away : tries.refused)) {
+      await sleep(options.retryDelayMs ?? retryDelayMs)
+      attempt += 1
+      failure = await tryAlone(group)
+    }
+    if (failure !== null) for (const item of group) item.reject(failure.error)
+  }
+
+  /** @returns null when it was written. */
+  async function tryAlone(group: readonly Waiting[]): Promise<{ error: unknown } | null> {
+    try {
+      for (const item of await write(group, 'wait')) item.resolve(null)
+      return null
+    } catch (error) {
+      return { error }
     }
   }
 

@@ -26,88 +26,104 @@ export interface EpochsOptions {
   readonly pollMs?: number
 }
 
-export function createEpochs({ sql, bus, log, pollMs = 500 }: EpochsOptions): Epochs {
-  const listeners = new Set<() => void>()
-  let epoch = 0
-  let isReading = false
-  let mustReadAgain = false
-  let mustPublish = false
-  let isFailing = false
-  let isClosed = false
+export function createEpochs(options: EpochsOptions): Epochs {
+  return new EpochWatch(options)
+}
 
-  function announce(): void {
-    for (const listener of listeners) listener()
+class EpochWatch implements Epochs {
+  readonly #options: EpochsOptions
+  readonly #listeners = new Set<() => void>()
+  readonly #poll: NodeJS.Timeout
+  readonly #leaveBus: (() => void)[]
+  #epoch = 0
+  #isReading = false
+  #mustReadAgain = false
+  #mustPublish = false
+  #isFailing = false
+  #isClosed = false
+
+  constructor(options: EpochsOptions) {
+    this.#options = options
+    this.#poll = setInterval(() => {
+      if (!this.#isReading) void this.#read()
+    }, options.pollMs ?? 500)
+    this.#poll.unref()
+    this.#leaveBus = [
+      options.bus.subscribe(configurationChannel, (payload) => {
+        if (payload !== String(this.#epoch)) void this.#read()
+      }),
+      options.bus.onRecovered(() => void this.#read()),
+    ]
+    void this.#read()
+  }
+
+  current(): number {
+    return this.#epoch
+  }
+
+  onChange(listener: () => void): () => void {
+    const own = (): void => listener()
+    this.#listeners.add(own)
+    return () => {
+      this.#listeners.delete(own)
+    }
+  }
+
+  changed(): void {
+    this.#announce()
+    this.#mustPublish = true
+    void this.#read()
+  }
+
+  // A property, because it is handed on without its object.
+  readonly close = (): void => {
+    this.#isClosed = true
+    clearInterval(this.#poll)
+    for (const leave of this.#leaveBus) leave()
+    this.#listeners.clear()
+  }
+
+  #announce(): void {
+    for (const listener of this.#listeners) listener()
   }
 
   // One reading at a time. A reading that began before a commit may miss it, so then another one follows.
-  async function read(): Promise<void> {
-    if (isReading) {
-      mustReadAgain = true
+  async #read(): Promise<void> {
+    if (this.#isReading) {
+      this.#mustReadAgain = true
       return
     }
-    isReading = true
+    this.#isReading = true
     do {
-      mustReadAgain = false
-      await readOnce()
-    } while (mustReadAgain && !isClosed)
-    isReading = false
+      this.#mustReadAgain = false
+      await this.#readOnce()
+    } while (this.#mustReadAgain && !this.#isClosed)
+    this.#isReading = false
   }
 
-  async function readOnce(): Promise<void> {
-    const publishes = mustPublish
-    mustPublish = false
+  async #readOnce(): Promise<void> {
+    const { sql, bus, log } = this.#options
+    const publishes = this.#mustPublish
+    this.#mustPublish = false
     try {
       const [row] = await sql.query<{ epoch: number }>(epochText, [], 'configuration-epoch')
-      if (isClosed) return
+      if (this.#isClosed) return
       const latest = row?.epoch ?? 0
       if (publishes) bus.publish(configurationChannel, String(latest))
       // Not 'greater than': a restored backup may set it back.
-      if (latest !== epoch) {
-        epoch = latest
-        announce()
+      if (latest !== this.#epoch) {
+        this.#epoch = latest
+        this.#announce()
       }
-      if (isFailing) log.info('the configuration epoch can be read again')
-      isFailing = false
+      if (this.#isFailing) log.info('the configuration epoch can be read again')
+      this.#isFailing = false
     } catch (error) {
       if (publishes) bus.publish(configurationChannel)
-      if (!isFailing && !isClosed) {
+      if (!this.#isFailing && !this.#isClosed) {
         log.warn({ err: error }, 'the configuration epoch cannot be read: changes of configuration and keys come late')
       }
-      isFailing = true
+      this.#isFailing = true
     }
-  }
-
-  const poll = setInterval(() => {
-    if (!isReading) void read()
-  }, pollMs)
-  poll.unref()
-  const unsubscribe = bus.subscribe(configurationChannel, (payload) => {
-    if (payload !== String(epoch)) void read()
-  })
-  const stopRecovering = bus.onRecovered(() => void read())
-  void read()
-
-  return {
-    current: () => epoch,
-    onChange(listener) {
-      const own = (): void => listener()
-      listeners.add(own)
-      return () => {
-        listeners.delete(own)
-      }
-    },
-    changed() {
-      announce()
-      mustPublish = true
-      void read()
-    },
-    close() {
-      isClosed = true
-      clearInterval(poll)
-      unsubscribe()
-      stopRecovering()
-      listeners.clear()
-    },
   }
 }
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Logger } from '../kernel/log.ts'
-import { createPublisher } from '../redis/publisher.ts'
-import { createSubscriber } from '../redis/subscriber.ts'
+import { createPublisher, type Publisher } from '../redis/publisher.ts'
+import { createSubscriber, type Subscriber } from '../redis/subscriber.ts'
 import type { Bus } from './bus.ts'
 import { ChannelListeners, Outbox } from './wake-ups.ts'
 
@@ -33,113 +33,136 @@ const staleAfterMs = 3_000
 const giveUpAfterMs = 5_000
 
 /** Returns at once, whether Redis is there or not: the bus is unhealthy until the first heart-beat returns. */
-export function createRedisBus({ url, log, metrics }: RedisBusOptions): Bus {
-  const origin = randomBytes(9).toString('base64url')
-  const heartBeatChannel = `${prefix}heart-beat:${origin}`
-  const listeners = new ChannelListeners(log)
-  const recoveryListeners = new Set<() => void>()
-  const dropped = registerMetrics(metrics, () => health.isHealthy)
-  const health = { isHealthy: false, isReported: false, lastBeatMs: performance.now(), lastReconnectMs: 0 }
-  let isClosed = false
+export function createRedisBus(options: RedisBusOptions): Bus {
+  return new RedisBus(options)
+}
 
-  const publisher = createPublisher({
-    url,
-    onReady: beat,
-    onAway: becomeUnhealthy,
-    onDropped(error) {
-      dropped.inc()
-      if (error !== undefined) becomeUnhealthy(error)
-    },
-  })
-  const subscriber = createSubscriber({
-    url,
-    onReady: beat,
-    onAway: becomeUnhealthy,
-    onMessage: receive,
-    // What was published before was missed.
-    onSubscribed: (channel) => listeners.call(channel.slice(prefix.length), ''),
-  })
-  subscriber.add(heartBeatChannel)
-  const outbox = new Outbox((channel, payload) => {
-    publisher.publish(prefix + channel, `${origin} ${payload}`)
-    listeners.call(channel, payload)
-  })
-  const pulse = setInterval(checkPulse, heartBeatMs)
-  pulse.unref()
+class RedisBus implements Bus {
+  readonly #options: RedisBusOptions
+  readonly #origin = randomBytes(9).toString('base64url')
+  readonly #heartBeatChannel = `${prefix}heart-beat:${this.#origin}`
+  readonly #listeners: ChannelListeners
+  readonly #recoveryListeners = new Set<() => void>()
+  readonly #publisher: Publisher
+  readonly #subscriber: Subscriber
+  readonly #outbox: Outbox
+  readonly #pulse: NodeJS.Timeout
+  #isHealthy = false
+  /** Whether the log was told that Redis is away. */
+  #isReported = false
+  #lastBeatMs = performance.now()
+  #lastReconnectMs = 0
+  #isClosed = false
 
-  function receive(channel: string, message: string): void {
-    if (isClosed) return
-    if (channel === heartBeatChannel) {
-      becomeHealthy(Number(message))
+  constructor(options: RedisBusOptions) {
+    this.#options = options
+    this.#listeners = new ChannelListeners(options.log)
+    const dropped = registerMetrics(options.metrics, () => this.#isHealthy)
+    const connection = {
+      url: options.url,
+      onReady: () => this.#beat(),
+      onAway: (error?: Error) => this.#becomeUnhealthy(error),
+    }
+    this.#publisher = createPublisher({
+      ...connection,
+      onDropped: (error) => {
+        dropped.inc()
+        if (error !== undefined) this.#becomeUnhealthy(error)
+      },
+    })
+    this.#subscriber = createSubscriber({
+      ...connection,
+      onMessage: (channel, message) => this.#receive(channel, message),
+      // What was published before was missed.
+      onSubscribed: (channel) => this.#listeners.call(channel.slice(prefix.length), ''),
+    })
+    this.#subscriber.add(this.#heartBeatChannel)
+    this.#outbox = new Outbox((channel, payload) => {
+      this.#publisher.publish(prefix + channel, `${this.#origin} ${payload}`)
+      this.#listeners.call(channel, payload)
+    })
+    this.#pulse = setInterval(() => this.#checkPulse(), heartBeatMs)
+    this.#pulse.unref()
+  }
+
+  publish(channel: string, payload = ''): void {
+    if (!this.#isClosed) this.#outbox.add(channel, payload)
+  }
+
+  subscribe(channel: string, listener: (payload: string) => void): () => void {
+    const own = (payload: string): void => listener(payload)
+    if (this.#listeners.add(channel, own)) this.#subscriber.add(prefix + channel)
+    return () => {
+      if (this.#listeners.remove(channel, own)) this.#subscriber.remove(prefix + channel)
+    }
+  }
+
+  isHealthy(): boolean {
+    return this.#isHealthy
+  }
+
+  onRecovered(listener: () => void): () => void {
+    const own = (): void => listener()
+    this.#recoveryListeners.add(own)
+    return () => {
+      this.#recoveryListeners.delete(own)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#outbox.flush()
+    this.#isClosed = true
+    this.#isHealthy = false
+    clearInterval(this.#pulse)
+    this.#listeners.clear()
+    this.#recoveryListeners.clear()
+    await Promise.all([this.#publisher.close(), this.#subscriber.close()])
+  }
+
+  #receive(channel: string, message: string): void {
+    if (this.#isClosed) return
+    if (channel === this.#heartBeatChannel) {
+      this.#becomeHealthy(Number(message))
       return
     }
     const space = message.indexOf(' ')
-    if (message.slice(0, space) !== origin) listeners.call(channel.slice(prefix.length), message.slice(space + 1))
+    if (message.slice(0, space) === this.#origin) return
+    this.#listeners.call(channel.slice(prefix.length), message.slice(space + 1))
   }
 
   // The payload is the time of sending: what was delayed on the way proves nothing.
-  function beat(): void {
-    if (publisher.isReady() && subscriber.isReady()) {
-      publisher.publish(heartBeatChannel, String(performance.now()))
-    }
+  #beat(): void {
+    if (!this.#publisher.isReady() || !this.#subscriber.isReady()) return
+    this.#publisher.publish(this.#heartBeatChannel, String(performance.now()))
   }
 
-  function checkPulse(): void {
+  #checkPulse(): void {
     const nowMs = performance.now()
-    if (nowMs - health.lastBeatMs > staleAfterMs) becomeUnhealthy()
-    if (nowMs - Math.max(health.lastBeatMs, health.lastReconnectMs) > giveUpAfterMs) {
-      health.lastReconnectMs = nowMs
-      publisher.reconnect()
-      subscriber.reconnect()
+    if (nowMs - this.#lastBeatMs > staleAfterMs) this.#becomeUnhealthy()
+    if (nowMs - Math.max(this.#lastBeatMs, this.#lastReconnectMs) > giveUpAfterMs) {
+      this.#lastReconnectMs = nowMs
+      this.#publisher.reconnect()
+      this.#subscriber.reconnect()
     }
-    beat()
+    this.#beat()
   }
 
-  function becomeHealthy(sentMs: number): void {
+  #becomeHealthy(sentMs: number): void {
     if (performance.now() - sentMs > staleAfterMs) return
-    health.lastBeatMs = sentMs
-    if (health.isHealthy || !publisher.isReady() || !subscriber.isReady()) return
-    health.isHealthy = true
-    if (health.isReported) log.info('Redis is back: wake-ups flow again')
-    health.isReported = false
-    for (const listener of recoveryListeners) listener()
+    this.#lastBeatMs = sentMs
+    if (this.#isHealthy || !this.#publisher.isReady() || !this.#subscriber.isReady()) return
+    this.#isHealthy = true
+    if (this.#isReported) this.#options.log.info('Redis is back: wake-ups flow again')
+    this.#isReported = false
+    for (const listener of this.#recoveryListeners) listener()
   }
 
-  function becomeUnhealthy(error?: Error): void {
-    health.isHealthy = false
-    if (health.isReported || isClosed) return
-    health.isReported = true
+  #becomeUnhealthy(error?: Error): void {
+    this.#isHealthy = false
+    if (this.#isReported || this.#isClosed) return
+    this.#isReported = true
+    const { url, log } = this.#options
     log.warn({ err: error, redis: URL.canParse(url) ? new URL(url).host : undefined }, awayMessage)
-  }
-
-  return {
-    publish(channel, payload = '') {
-      if (!isClosed) outbox.add(channel, payload)
-    },
-    subscribe(channel, listener) {
-      const own = (payload: string): void => listener(payload)
-      if (listeners.add(channel, own)) subscriber.add(prefix + channel)
-      return () => {
-        if (listeners.remove(channel, own)) subscriber.remove(prefix + channel)
-      }
-    },
-    isHealthy: () => health.isHealthy,
-    onRecovered(listener) {
-      const own = (): void => listener()
-      recoveryListeners.add(own)
-      return () => {
-        recoveryListeners.delete(own)
-      }
-    },
-    async close() {
-      outbox.flush()
-      isClosed = true
-      health.isHealthy = false
-      clearInterval(pulse)
-      listeners.clear()
-      recoveryListeners.clear()
-      await Promise.all([publisher.close(), subscriber.close()])
-    },
   }
 }
 

@@ -54,6 +54,8 @@ export async function migrate(orm: Orm, databaseUrl: string): Promise<void> {
     lock_timeout: 0,
     statement_timeout: 0,
   })
+  // Its end, should it break, ends the turn as well; the migration has a connection of its own.
+  turn.on('error', () => undefined)
   await turn.connect()
   try {
     await turn.query(`select pg_advisory_lock(hashtextextended('hookline migrate', 0))`)

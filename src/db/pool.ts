@@ -43,7 +43,9 @@ export function clientConfig(options: Pick<PoolOptions, 'databaseUrl' | 'applica
 /** The pool that everything but the recorder's lanes shares. */
 export function createPool(options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({ ...clientConfig(options), max: options.max, idleTimeoutMillis: 60_000 })
-  // An idle connection that breaks is replaced at its next use; without a listener the event would end the process.
+  // An idle connection that breaks is replaced at its next use; without a listener the event would end the process. So it
+  // would for one in use that breaks between two statements: of that the next statement tells.
   pool.on('error', options.onError)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }

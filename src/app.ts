@@ -60,6 +60,8 @@ export interface RunningApp {
   readonly exampleIngressUrl: string | null
   /** What the operator should know, a sentence each. */
   readonly notices: readonly string[]
+  /** Resolves when it can do its work no more and a new start is needed, with a CodedError that says why. */
+  readonly broken: Promise<Error>
   /** Drains and closes everything, in the opposite order of its opening. */
   stop(): Promise<void>
 }
@@ -132,6 +134,7 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
     firstAdminToken,
     exampleIngressUrl: source === null ? null : ingressUrlOf({ sealer, publicUrl: base }, source),
     notices: noticesOf(config),
+    broken: foundation.database.embedded?.died ?? new Promise(() => {}),
     async stop() {
       stopClock.start()
       await lifecycle.close()

@@ -13,6 +13,9 @@ import { listenForStop, type StopSignals } from './stop-signals.ts'
  *
  *   configuration ▸ start ▸ report ▸ (SIGTERM, Ctrl-C) ▸ stop ▸ 0
  *
+ * What breaks for good, such as an embedded PostgreSQL that was killed, stops it like a signal, but with 1: whoever
+ * supervises the process can start it again.
+ *
  * A signal during the start lets the start end, since half of one cannot be closed, and stops then. Every wait after a
  * signal is bounded.
  */
@@ -29,9 +32,12 @@ export const serve: Command = {
     const app = await start(context, { config, log, stop })
     // The first key's token is told once: a signal must not swallow it.
     if (!stop.hasCome || app.firstAdminToken !== null) context.print(startReport(app))
-    log.info({ signal: await stop.first, afterMs: Math.round(performance.now()) }, 'stopping')
+    const reason = await Promise.race([stop.first, app.broken])
+    const isBroken = reason instanceof Error
+    log.info({ signal: isBroken ? null : reason, afterMs: Math.round(performance.now()) }, 'stopping')
     await within(config, 'The stop', app.stop())
     log.info('stopped')
+    if (isBroken) throw reported(reason, log)
     return 0
   },
 }

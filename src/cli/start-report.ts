@@ -2,7 +2,12 @@ import type { RunningApp } from '../app.ts'
 import { version } from '../kernel/version.ts'
 
 /** What a person wants to know after a start: where to look, the key to use, a request to try. */
-export function startReport({ urls, firstAdminToken, exampleIngressUrl, notices }: Omit<RunningApp, 'stop'>): string {
+export function startReport({
+  urls,
+  firstAdminToken,
+  exampleIngressUrl,
+  notices,
+}: Omit<RunningApp, 'stop' | 'broken'>): string {
   const lines = [`Hookline ${version} is ready.`, '']
   if (urls.graphiql === null) lines.push(`  Worker      ${urls.base}/healthz tells its health; it takes no messages`)
   else lines.push(`  GraphiQL    ${urls.graphiql}`)

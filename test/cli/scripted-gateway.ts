@@ -30,6 +30,7 @@ const app: AppFace = {
       firstAdminToken: process.env.FIRST_ADMIN_TOKEN ?? null,
       exampleIngressUrl: null,
       notices: [],
+      broken: new Promise(() => {}),
       async stop() {
         say('draining')
         if (script === 'stop-never') await new Promise(() => {})

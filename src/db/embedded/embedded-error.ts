@@ -12,6 +12,8 @@ export type EmbeddedErrorCode =
   | 'EMBEDDED_INIT_FAILED'
   | 'EMBEDDED_START_FAILED'
   | 'EMBEDDED_STOP_FAILED'
+  /** The server ended although nobody stopped it. */
+  | 'EMBEDDED_ENDED'
 
 /** @param publicMessage what is wrong and what to do next, for whoever reads the terminal. */
 export function embeddedError(code: EmbeddedErrorCode, publicMessage: string, cause?: unknown): CodedError {

@@ -28,6 +28,8 @@ export interface EmbeddedPostgres {
   readonly databaseUrl: string
   /** Whether a server that had outlived its owner had to be stopped: its tasks, if any, are nobody's now. */
   readonly reclaimedOrphan: boolean
+  /** Resolves when the server ends although nobody stopped it, with CodedError EMBEDDED_ENDED. It stays away then. */
+  readonly died: Promise<Error>
   /**
    * Disconnects every client, writes a checkpoint and ends the server, usually within 100 ms. Repeated calls share
    * the first one's result.
@@ -107,7 +109,7 @@ async function startOwned(root: Root, lock: OwnerLock, log: EmbeddedPostgresLog)
     stopped ??= server.stop().finally(() => lock.release())
     return stopped
   }
-  return { databaseUrl: server.urlOf(databaseName), reclaimedOrphan, stop }
+  return { databaseUrl: server.urlOf(databaseName), reclaimedOrphan, died: server.died, stop }
 }
 
 /** At every start, because the first one may have been interrupted right after initdb. */

@@ -10,6 +10,8 @@ import { openServerLog, type ServerLog } from './server-log.ts'
 /** A server that accepts connections. */
 export interface Server {
   urlOf(database: string): string
+  /** Resolves, with EMBEDDED_ENDED, when the server ends although nobody stopped it. */
+  readonly died: Promise<Error>
   /** An error of ours that ends with the last lines of the server's log. */
   failure(text: string, cause?: unknown): Promise<Error>
   /** @throws CodedError EMBEDDED_STOP_FAILED */
@@ -34,25 +36,24 @@ const watchdogStopMs = 20_000
 /** @throws CodedError EMBEDDED_START_FAILED with the last lines of the log; the server has ended then. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const serverLog = await openServerLog(`${options.root.path}/server.log`)
+  const withLog = async (text: string) =>
+    `${text} Its log, ${options.root.path}/server.log, ends:\n${await serverLog.tail()}`
   const failure = async (text: string, cause?: unknown) =>
-    embeddedError(
-      'EMBEDDED_START_FAILED',
-      `${text} Its log, ${options.root.path}/server.log, ends:\n${await serverLog.tail()}`,
-      cause,
-    )
+    embeddedError('EMBEDDED_START_FAILED', await withLog(text), cause)
   const postmaster = await launch(options, serverLog)
   let isStopping = false
   const stop = () => {
     isStopping = true
     return shutDown(options, postmaster, serverLog)
   }
-  postmaster.ended.then(async () => {
-    if (!isStopping) {
-      options.log.warn(
-        { serverLog: await serverLog.tail() },
-        'embedded PostgreSQL ended by itself: start Hookline again',
-      )
+  const died = new Promise<Error>((resolve) => {
+    const tell = async () => {
+      if (isStopping) return
+      const text = 'The embedded PostgreSQL ended by itself: start Hookline again; nothing stored is lost.'
+      resolve(embeddedError('EMBEDDED_ENDED', await withLog(text)))
     }
+    // A stop that begins meanwhile closes the log: then there is nothing to tell any more.
+    postmaster.ended.then(tell).catch(() => {})
   })
   try {
     await untilReady(options, postmaster, failure)
@@ -60,7 +61,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await stop()
     throw error
   }
-  return { urlOf: (database) => urlOf(options.places, database), failure, stop }
+  return { urlOf: (database) => urlOf(options.places, database), died, failure, stop }
 }
 
 async function launch({ root, data, postgres, places, account }: ServerOptions, serverLog: ServerLog) {

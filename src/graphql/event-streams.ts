@@ -25,13 +25,7 @@ interface Open {
 /** @param stalledMs a reader that takes nothing for this long is cut off. */
 export function createEventStreams(deps: { readonly keys: KeyWatch; readonly stalledMs: number }): EventStreams {
   const streams = new Set<Open>()
-  const timer = setInterval(() => {
-    for (const stream of streams) {
-      if (stream.givenAtMs === null || Date.now() - stream.givenAtMs < deps.stalledMs) continue
-      stream.response.destroy()
-      void stream.end()
-    }
-  }, sweepMs)
+  const timer = setInterval(() => cutStalled(streams, deps.stalledMs), sweepMs)
   timer.unref()
 
   function open(
@@ -85,5 +79,13 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
       clearInterval(timer)
       await Promise.all([...streams].map((stream) => stream.end()))
     },
+  }
+}
+
+function cutStalled(streams: Iterable<Open>, stalledMs: number): void {
+  for (const stream of streams) {
+    if (stream.givenAtMs === null || Date.now() - stream.givenAtMs < stalledMs) continue
+    stream.response.destroy()
+    void stream.end()
   }
 }

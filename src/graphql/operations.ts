@@ -1,20 +1,14 @@
 import {
   createSourceEventStream,
-  type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
   executeRootSelectionSet,
   executeSubscriptionEvent,
-  type FragmentDefinitionNode,
-  GraphQLError,
+  type GraphQLError,
   type GraphQLSchema,
-  Kind,
   OperationTypeNode,
-  parse,
-  specifiedRules,
   type ValidatedExecutionArgs,
   type ValidatedSubscriptionArgs,
-  validate,
   validateExecutionArgs,
 } from 'graphql'
 import type { Viewer } from '../auth/viewer.ts'
@@ -23,7 +17,8 @@ import type { Epochs } from '../live/epoch.ts'
 import { createAnswerBudget } from './answer-budget.ts'
 import { toClientError } from './client-error.ts'
 import type { Context } from './context.ts'
-import { documentProblem, maxTokens, tooLarge, variablesProblem } from './limits.ts'
+import { documentCache } from './document-cache.ts'
+import { variablesProblem } from './limits.ts'
 import { objectProblem } from './object-limit.ts'
 import { type OperationStream, operationStream } from './operation-stream.ts'
 import { rememberedSources } from './remembered-sources.ts'
@@ -36,7 +31,7 @@ import type { Services } from './services.ts'
  *   authenticated ▸ parsed (tokens) ▸ shape (depth, fields, aliases) ▸ validated ▸ variables ▸ objects ▸ executed ▸ masked
  *
  * A subscription's source stream is executed event by event, each with a context of its own: what an earlier event
- * loaded is never shown again.
+ * loaded is never shown again. Sources alone are remembered, until configuration changes.
  */
 
 /** As a transport received it; nothing is checked yet. */
@@ -73,6 +68,7 @@ export function createOperations(deps: {
 }): Operations {
   const { schema, services, log } = deps
   const documentOf = documentCache(schema)
+  const mask = masking(log)
   const eventServices = { ...services, sources: rememberedSources(services.sources, deps.epochs) }
   const contextOf = (viewer: Viewer): Context => ({ viewer, services, budget: createAnswerBudget() })
   const eventContextOf = (viewer: Viewer): Context => ({ ...contextOf(viewer), services: eventServices })
@@ -84,7 +80,7 @@ export function createOperations(deps: {
     const notStorable = variablesProblem(variables)
     if (notStorable !== null) return [notStorable]
     const document = documentOf(query)
-    if (Array.isArray(document)) return masked(document, requestId)
+    if (Array.isArray(document)) return mask.errors(document, requestId)
     const args: ExecutionArgs = {
       schema,
       document,
@@ -94,46 +90,44 @@ export function createOperations(deps: {
       hideSuggestions: true,
     }
     const validated = validateExecutionArgs(args)
-    if (!('schema' in validated)) return masked(validated, requestId)
-    const problem = objectProblem({
-      schema,
-      operation: validated.operation,
-      fragments: fragmentsOf(document),
-      variables: validated.variableValues,
-    })
+    if (!('schema' in validated)) return mask.errors(validated, requestId)
+    const { operation, variableValues } = validated
+    const problem = objectProblem({ schema, document, operation, variableValues })
     if (problem !== null) return [problem]
-    return { ...args, kind: validated.operation.operation, caller: { viewer, requestId }, validated }
+    return { ...args, kind: operation.operation, caller: { viewer, requestId }, validated }
   }
 
-  async function execute({ kind, validated, caller }: PreparedOperation): Promise<ExecutionResult | OperationStream> {
-    const { requestId, viewer } = caller
+  async function execute(operation: PreparedOperation): Promise<ExecutionResult | OperationStream> {
+    const { viewer, requestId } = operation.caller
     try {
-      if (kind !== OperationTypeNode.SUBSCRIPTION) {
-        return maskedResult(await executeRootSelectionSet(validated), requestId)
+      if (operation.kind !== OperationTypeNode.SUBSCRIPTION) {
+        return mask.result(await executeRootSelectionSet(operation.validated), requestId)
       }
-      const subscription = validated as ValidatedSubscriptionArgs
+      const subscription = operation.validated as ValidatedSubscriptionArgs
       const source = await createSourceEventStream(subscription)
-      if (!(Symbol.asyncIterator in source)) return maskedResult(source, requestId)
+      if (!(Symbol.asyncIterator in source)) return mask.result(source, requestId)
       return operationStream(source, {
         execute: async (rootValue) => {
           const contextValue = eventContextOf(viewer)
-          return maskedResult(await executeSubscriptionEvent({ ...subscription, rootValue, contextValue }), requestId)
+          return mask.result(await executeSubscriptionEvent({ ...subscription, rootValue, contextValue }), requestId)
         },
-        failed: (error) => ({ errors: masked([error], requestId) }),
+        failed: (error) => ({ errors: mask.errors([error], requestId) }),
       })
     } catch (error) {
-      return { errors: masked([error], requestId) }
+      return { errors: mask.errors([error], requestId) }
     }
   }
 
-  const masked = (errors: readonly unknown[], requestId: string) =>
-    errors.map((error) => toClientError(error, { log, requestId }))
-
-  function maskedResult(result: ExecutionResult, requestId: string): ExecutionResult {
-    return result.errors === undefined ? result : { ...result, errors: masked(result.errors, requestId) }
-  }
-
   return { prepare, execute }
+}
+
+/** What clients are shown of errors. */
+function masking(log: Logger) {
+  const errors = (failures: readonly unknown[], requestId: string): GraphQLError[] =>
+    failures.map((error) => toClientError(error, { log, requestId }))
+  const result = (full: ExecutionResult, requestId: string): ExecutionResult =>
+    full.errors === undefined ? full : { ...full, errors: errors(full.errors, requestId) }
+  return { errors, result }
 }
 
 /** A request whose parts are of the types that the specification gives them. */
@@ -157,44 +151,4 @@ function isWellFormed(request: OperationRequest): request is WellFormedRequest {
   if (typeof query !== 'string' || query === '') return false
   if (typeof (variables ?? {}) !== 'object' || Array.isArray(variables)) return false
   return typeof (operationName ?? '') === 'string'
-}
-
-const maxCachedDocuments = 500
-const maxCachedCharacters = 10_000
-
-/** Parses and validates; remembers the documents that clients repeat. */
-function documentCache(schema: GraphQLSchema): (query: string) => DocumentNode | GraphQLError[] {
-  const known = new Map<string, DocumentNode | GraphQLError[]>()
-  return (query) => {
-    const document = known.get(query) ?? documentOf(schema, query)
-    if (query.length <= maxCachedCharacters) {
-      // What was used last is moved to the end, so that the first is the one to forget.
-      known.delete(query)
-      known.set(query, document)
-      const [oldest] = known.keys()
-      if (known.size > maxCachedDocuments && oldest !== undefined) known.delete(oldest)
-    }
-    return document
-  }
-}
-
-function documentOf(schema: GraphQLSchema, query: string): DocumentNode | GraphQLError[] {
-  try {
-    const document = parse(query, { maxTokens })
-    const problem = documentProblem(document)
-    if (problem !== null) return [problem]
-    const errors = validate(schema, document, specifiedRules, { maxErrors: 20, hideSuggestions: true })
-    // What graphql-js gives up on: it bounds how often fields are compared with each other.
-    if (errors.some(({ message }) => message === 'Validation aborted.'))
-      return [tooLarge('its fields are compared with each other too often')]
-    return errors.length > 0 ? [...errors] : document
-  } catch (error) {
-    if (!(error instanceof GraphQLError)) throw error
-    return [/more than \d+ tokens/.test(error.message) ? tooLarge(`it has over ${maxTokens} tokens`) : error]
-  }
-}
-
-function fragmentsOf(document: DocumentNode): Map<string, FragmentDefinitionNode> {
-  const fragments = document.definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION)
-  return new Map(fragments.map((fragment) => [fragment.name.value, fragment]))
 }

@@ -1,7 +1,3 @@
-import { subscribe } from 'node:diagnostics_channel'
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import pg, { type Pool, type PoolClient } from 'pg'
 import { Registry } from 'prom-client'
 import { onTestFinished } from 'vitest'
 import {
@@ -44,6 +40,8 @@ import { createSealer, generateMasterKey, parseMasterKeys, type Sealer } from '.
 import { createSource, createSourceStore, purgeSource, type Source } from '../../src/sources/index.ts'
 import { doneValue } from '../support/configuration.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { newMessage } from '../support/recording.ts'
+import { openPath, openSockets, type Path, recordStatements } from './instruments.ts'
 
 /** The whole gateway but for its ingress, on a database of the test's own; GraphQL has a pool of its own. */
 export interface Gateway {
@@ -81,75 +79,9 @@ export interface GatewayOptions {
 }
 
 export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}): Promise<Gateway> {
-  const database = await createTestDatabase()
-  const lines: Record<string, unknown>[] = []
-  const log = createLog({
-    level: 'info',
-    isPretty: false,
-    destination: { write: (line) => void lines.push(JSON.parse(line)) },
-  })
-  const path = await openPath(database.databaseUrl)
-  const poolOf = (databaseUrl: string, max: number) =>
-    createPool({ databaseUrl, max, applicationName: 'test', onError: () => undefined })
-  const [pool, ownPool] = [poolOf(database.databaseUrl, 6), poolOf(path.databaseUrl, 4)]
-  const statements = recordStatements(ownPool)
-  const [orm, ownOrm] = [await createOrm({ pool, entities }), await createOrm({ pool: ownPool, entities })]
-  const [sql, ownSql] = [sqlOfPool(pool), sqlOfPool(ownPool)]
-  const metrics = new Registry()
-  const bus = createMemoryBus()
-  const epochs = createEpochs({ sql, bus, log, pollMs: 100 })
-  const sealer = newSealer()
-  const guard = createAddressGuard({ allowedNetworks: [], allowsLoopback: true })
-  const queue = createTaskQueue({ pool, log, metrics, bus, graceMs: 500 })
-  await queue.start([fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint])
-  const outbound = createOutbound({ guard })
-  const directory = createEndpointDirectory({ sql, sealer, epochs })
-  const instanceId = newId('run')
-  const deliveries = createDeliveries({
-    pool,
-    queue,
-    outbound,
-    endpoints: directory,
-    bus,
-    log,
-    metrics,
-    instanceId,
-    version: '0',
-  })
-  deliveries.start()
-  const recorder = createRecorder({
-    databaseUrl: database.databaseUrl,
-    fanOutStatement: (ids) =>
-      queue.insertStatement(
-        fanOutTask,
-        ids.map((id) => ({ payload: { sourceId: id }, singletonKey: id })),
-      ),
-    onCommitted(heads) {
-      for (const [sourceId, sequence] of heads) bus.publish(sourceChannel(sourceId), String(sequence))
-      queue.wake(fanOutTask)
-    },
-    onError: () => undefined,
-    metrics,
-  })
-  const feed = createFeed({ reader: createMessageStore(sql), bus, log, metrics })
-  const graphql = createGraphql({
-    orm: ownOrm,
-    epochs,
-    sealer,
-    guard,
-    queue,
-    bus,
-    feed,
-    log,
-    stalledMs,
-    publicUrl: 'https://hooks.example',
-    authenticator: createAuthenticator({ sql, epochs }),
-    apiKeys: createApiKeyStore(ownOrm),
-    sources: createSourceStore(ownOrm),
-    endpoints: createEndpointStore(ownOrm),
-    messages: createMessageStore(ownSql),
-    deliveries: createDeliveryStore(ownSql),
-  })
+  const foundation = await openFoundation()
+  const { sql, lines, statementsOf, path } = foundation
+  const graphql = openGraphql(foundation, stalledMs)
   const server = createHttpServer({
     routes: [],
     fallback: {
@@ -163,36 +95,105 @@ export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}):
     version: '0',
     checks: [],
     log: createLog({ level: 'silent', isPretty: false }),
-    metrics,
+    metrics: foundation.metrics,
     drainTimeoutMs: 1_000,
   })
   const { port } = await server.listen()
   const sockets = openSockets(port)
-  const deps = { orm, sql, epochs, sealer, guard }
   return {
     baseUrl: `http://127.0.0.1:${port}`,
     graphql,
     sql,
     log: lines,
-    newProject: () => newProject(deps, recorder),
-    statementsOf: statements,
+    newProject: () => newProject(foundation, foundation.recorder),
+    statementsOf,
     connections: async () => sockets.size,
     database: path,
     async close() {
       await Promise.all([server.drain(), graphql.close()])
-      feed.close()
-      await recorder.close()
-      await deliveries.stop()
-      await queue.stop()
-      await outbound.close()
-      epochs.close()
-      await bus.close()
-      await Promise.all([orm.close(), ownOrm.close()])
-      await Promise.all([pool.end(), ownPool.end()])
-      await path.cut()
-      await database.drop()
+      await foundation.close()
     },
   }
+}
+
+type Foundation = Awaited<ReturnType<typeof openFoundation>>
+
+/** What records, delivers and streams, and the pool that is GraphQL's own. */
+async function openFoundation() {
+  const database = await createTestDatabase()
+  const { databaseUrl } = database
+  const lines: Record<string, unknown>[] = []
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) }
+  const log = createLog({ level: 'info', isPretty: false, destination })
+  const path = await openPath(databaseUrl)
+  const poolOf = (url: string, max: number) =>
+    createPool({ databaseUrl: url, max, applicationName: 'test', onError: () => undefined })
+  const [pool, graphqlPool] = [poolOf(databaseUrl, 6), poolOf(path.databaseUrl, 4)]
+  const statementsOf = recordStatements(graphqlPool)
+  const orm = await createOrm({ pool, entities })
+  const graphqlOrm = await createOrm({ pool: graphqlPool, entities })
+  const sql = sqlOfPool(pool)
+  const metrics = new Registry()
+  const bus = createMemoryBus()
+  const epochs = createEpochs({ sql, bus, log, pollMs: 100 })
+  const sealer = newSealer()
+  const guard = createAddressGuard({ allowedNetworks: [], allowsLoopback: true })
+  const outbound = createOutbound({ guard })
+  const queue = createTaskQueue({ pool, log, metrics, bus, graceMs: 500 })
+  await queue.start([fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint])
+  const parts = { sql, pool, orm, metrics, bus, epochs, sealer, guard, outbound, queue, log }
+  const endpoints = createEndpointDirectory(parts)
+  const deliveries = createDeliveries({ ...parts, endpoints, instanceId: newId('run'), version: '0' })
+  deliveries.start()
+  const recorder = openRecorder(databaseUrl, parts)
+  const feed = createFeed({ reader: createMessageStore(sql), bus, log, metrics })
+  async function close(): Promise<void> {
+    feed.close()
+    await recorder.close()
+    await deliveries.stop()
+    await queue.stop()
+    await outbound.close()
+    epochs.close()
+    await bus.close()
+    await Promise.all([orm.close(), graphqlOrm.close()])
+    await Promise.all([pool.end(), graphqlPool.end()])
+    await path.cut()
+    await database.drop()
+  }
+  return { ...parts, lines, path, statementsOf, graphqlPool, graphqlOrm, recorder, feed, close }
+}
+
+function openRecorder(
+  databaseUrl: string,
+  { queue, bus, metrics }: Pick<Foundation, 'queue' | 'bus' | 'metrics'>,
+): ReturnType<typeof createRecorder> {
+  const taskOf = (sourceId: SourceId) => ({ payload: { sourceId }, singletonKey: sourceId })
+  return createRecorder({
+    databaseUrl,
+    fanOutStatement: (sourceIds) => queue.insertStatement(fanOutTask, sourceIds.map(taskOf)),
+    onCommitted(heads) {
+      for (const [sourceId, sequence] of heads) bus.publish(sourceChannel(sourceId), String(sequence))
+      queue.wake(fanOutTask)
+    },
+    onError: () => undefined,
+    metrics,
+  })
+}
+
+function openGraphql({ graphqlPool, graphqlOrm, sql, ...parts }: Foundation, stalledMs: number): Graphql {
+  const graphqlSql = sqlOfPool(graphqlPool)
+  return createGraphql({
+    ...parts,
+    orm: graphqlOrm,
+    stalledMs,
+    publicUrl: 'https://hooks.example',
+    authenticator: createAuthenticator({ sql, epochs: parts.epochs }),
+    apiKeys: createApiKeyStore(graphqlOrm),
+    sources: createSourceStore(graphqlOrm),
+    endpoints: createEndpointStore(graphqlOrm),
+    messages: createMessageStore(graphqlSql),
+    deliveries: createDeliveryStore(graphqlSql),
+  })
 }
 
 type Deps = Parameters<typeof createSource>[0] & Parameters<typeof createEndpoint>[0]
@@ -213,32 +214,11 @@ async function newProject(deps: Deps, recorder: ReturnType<typeof createRecorder
     endpoint: async (url, sourceIds) =>
       doneValue(await createEndpoint(deps, reach, { url, sourceIds: sourceIds ?? null })).endpoint,
     async message(source, change = {}) {
-      const message = { ...newMessage(id, source.id), ...change }
+      const message = newMessage(source.id, { projectId: id, remoteAddress: '192.0.2.1', ...change })
       const recorded = await recorder.record({ message, claimKey: null })
       if (recorded.kind !== 'recorded' || recorded.sequence === null) throw new Error(`not recorded: ${recorded.kind}`)
       return { ...message, sequence: recorded.sequence, sizeBytes: 0 }
     },
-  }
-}
-
-function newMessage(projectId: ProjectId, sourceId: SourceId): NewMessage {
-  return {
-    id: newId('msg'),
-    projectId,
-    sourceId,
-    receivedAt: new Date(),
-    method: 'POST',
-    path: null,
-    query: null,
-    headersText: '[["content-type","application/json"]]',
-    contentType: 'application/json',
-    remoteAddress: '192.0.2.1',
-    body: Buffer.from('{"hello":"world"}'),
-    eventId: null,
-    eventSource: null,
-    eventType: null,
-    eventSubject: null,
-    eventTime: null,
   }
 }
 
@@ -248,84 +228,9 @@ function newSealer(): Sealer {
   return createSealer(parsed.keys)
 }
 
-/** Hears every statement of a pool's connections. */
-function recordStatements(pool: Pool): Gateway['statementsOf'] {
-  let heard: string[] = []
-  pool.on('connect', (client: PoolClient) => {
-    const query = client.query.bind(client) as (...args: unknown[]) => unknown
-    const recorded = (...args: unknown[]) => {
-      const [first] = args
-      heard.push(typeof first === 'string' ? first : String((first as { text?: string }).text))
-      return query(...args)
-    }
-    client.query = recorded as typeof client.query
-  })
-  return async (work) => {
-    heard = []
-    await work()
-    return heard
-  }
-}
-
 /** A gateway that ends with the test. */
 export async function gatewayOfTest(options: GatewayOptions = {}): Promise<Gateway> {
   const gateway = await startGateway(options)
   onTestFinished(() => gateway.close())
   return gateway
-}
-
-/** The server's side of every connection that is open. */
-function openSockets(port: number): ReadonlySet<Socket> {
-  const open = new Set<Socket>()
-  subscribe('net.server.socket', (message) => {
-    const { socket } = message as { socket: Socket }
-    if (socket.localPort !== port) return
-    open.add(socket)
-    socket.once('close', () => open.delete(socket))
-  })
-  return open
-}
-
-interface Path {
-  readonly databaseUrl: string
-  /** Breaks what is open, and lets nothing be opened. */
-  cut(): Promise<void>
-  mend(): Promise<void>
-}
-
-/** A way to the database that can be cut. */
-async function openPath(databaseUrl: string): Promise<Path> {
-  const { host, port } = new pg.Client({ connectionString: databaseUrl })
-  const ends = new Set<Socket>()
-  const server = createServer((near) => {
-    const far = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
-    for (const [end, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      ends.add(end)
-      end.on('error', () => other.destroy())
-      end.once('close', () => ends.delete(end))
-      end.pipe(other)
-    }
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port: nearPort } = server.address() as AddressInfo
-  const url = new URL(databaseUrl)
-  url.search = ''
-  url.host = `127.0.0.1:${nearPort}`
-  return {
-    databaseUrl: url.href,
-    async cut() {
-      const closed = once(server, 'close')
-      server.close()
-      for (const end of ends) end.destroy()
-      await closed
-    },
-    async mend() {
-      server.listen(nearPort, '127.0.0.1')
-      await once(server, 'listening')
-    },
-  }
 }

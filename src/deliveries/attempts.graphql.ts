@@ -18,7 +18,7 @@ const attemptFailures = {
   TLS: { description: 'Another failure of TLS.' },
   RESPONSE_TIMEOUT: { description: 'No complete answer in time.' },
   RESPONSE_INVALID: { description: 'The answer is not HTTP.' },
-  WORKER_LOST: { description: 'The process died; whether the request arrived is unknown.' },
+  WORKER_LOST: { description: 'Reserved for a process that died under its request; nothing records it yet.' },
 } satisfies Record<AttemptFailure, { description: string }>
 
 const AttemptFailureEnum = builder.enumType('AttemptFailure', {

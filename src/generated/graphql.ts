@@ -45,7 +45,7 @@ export type AttemptFailure =
   | 'TLS_UNTRUSTED'
   /** The certificate is for another host. */
   | 'TLS_WRONG_HOST'
-  /** The process died; whether the request arrived is unknown. */
+  /** Reserved for a process that died under its request; nothing records it yet. */
   | 'WORKER_LOST';
 
 /** How far a delivery is. DELIVERED, FAILED and CANCELED are final. */

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { decodeCursor } from '../../src/live/index.ts'
 import { generateMasterKey } from '../../src/secrets/index.ts'
 import { generateSecret } from '../../src/signatures/standard-webhooks.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -94,6 +95,8 @@ test('the subscriber misses nothing and repeats nothing when the gateway or itse
   await world.restart()
   sent.push(`2  ${await world.send('two')}  two`)
   await until(() => messagesOf(first), sent)
+  // It keeps its place after it has printed: killed in between it would rightly print once more.
+  await until(async () => decodeCursor(await readFile(join(folder, 'cursor'), 'utf8'))?.sequence, 2)
   await first.stop()
   const missed = `3  ${await world.send('three')}  three`
 

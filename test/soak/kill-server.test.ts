@@ -18,7 +18,8 @@ test(
       await scenario.untilAcknowledgedMore(100)
       await scenario.finish()
     }
-    await rm(dataDir, { recursive: true, force: true })
+    // Its PostgreSQL ends a moment after the process that was killed last.
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   },
   timeoutMs,
 )

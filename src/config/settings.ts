@@ -47,7 +47,7 @@ function optional<Value>(
 export const roles = ['all', 'api', 'worker'] as const
 export type Role = (typeof roles)[number]
 
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
 /** Every variable there is. Parsing, `--help`, the README's table and the checks of the compose files read this. */

@@ -18,7 +18,7 @@ const queryTimeoutMs = 40_000
 const int8Oid = 20
 
 /** `int8` is read as number: sequences and counters stay below 2^53. */
-export const typeParsers = {
+const typeParsers = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
     oid === int8Oid && format !== 'binary'
       ? Number

@@ -27,7 +27,10 @@ export async function prepareFirstStart(deps: SourceDeps & { readonly sql: Sql }
   return key.value.token
 }
 
-/** A source that takes requests without a signature: what the printed curl sends to. */
+/** A source of the first project that takes requests without a signature: what the printed curl sends to. */
 export async function findOpenSource(orm: Orm): Promise<Source | null> {
-  return await orm.em.fork().findOne(SourceEntity, { verificationPreset: null }, { orderBy: { id: 'asc' } })
+  const project = await findProject({ orm }, { name: projectName })
+  if (project === null) return null
+  const where = { projectId: project.id, verificationPreset: null }
+  return await orm.em.fork().findOne(SourceEntity, where, { orderBy: { id: 'asc' } })
 }

@@ -72,7 +72,7 @@ function refusalByHead(request: IngressRequest, source: IngressSource): IngressA
     return problem(405, 'METHOD_NOT_ALLOWED', `${request.method} is not accepted here, but ${allow}.`, { allow })
   }
   const coding = request.headers['content-encoding']
-  if (coding !== undefined && coding !== 'identity')
+  if (coding !== undefined && String(coding).toLowerCase() !== 'identity')
     return problem(415, 'CONTENT_CODING_NOT_ACCEPTED', 'Send the body without Content-Encoding.', {
       'accept-encoding': 'identity',
     })

@@ -5,8 +5,6 @@ import type { KeyWatch } from './key-watch.ts'
 import type { OperationStream } from './operation-stream.ts'
 import { unauthenticated } from './request-error.ts'
 
-const sweepMs = 1_000
-
 /** The subscriptions that run as GraphQL over SSE: one response each. */
 export interface EventStreams {
   /** The same stream, which also ends with its key and with the server, and whose response is cut when its reader stalls. */
@@ -15,39 +13,33 @@ export interface EventStreams {
   close(): Promise<void>
 }
 
-interface Open {
-  /** Since when an event waits for its reader to take it; null while the reader waits for an event. */
-  givenAtMs: number | null
-  readonly response: ServerResponse
-  end(): Promise<void>
-}
-
 /** @param stalledMs a reader that takes nothing for this long is cut off. */
 export function createEventStreams(deps: { readonly keys: KeyWatch; readonly stalledMs: number }): EventStreams {
-  const streams = new Set<Open>()
-  const timer = setInterval(() => cutStalled(streams, deps.stalledMs), sweepMs)
-  timer.unref()
+  const streams = new Set<OperationStream>()
 
   function open(
     inner: OperationStream,
     { viewer, response }: { viewer: Viewer; response: ServerResponse },
   ): OperationStream {
     let lastResult: ExecutionResult | null = null
-    const state: Open = { givenAtMs: null, response, end: async () => void (await outer.return()) }
+    /** Whether an event waits for its reader to take it. */
+    let isGiven = false
     const stopWatching = deps.keys.watch(viewer, () => {
       lastResult = { errors: [unauthenticated()] }
       void inner.return()
     })
     function ended(): void {
-      streams.delete(state)
+      streams.delete(outer)
       stopWatching()
     }
     const outer: OperationStream = {
       async next() {
-        state.givenAtMs = null
+        isGiven = false
         const result = await inner.next()
         if (!result.done) {
-          state.givenAtMs = Date.now()
+          isGiven = true
+          // Each time, for Yoga turns it off when the answer begins.
+          response.socket?.setTimeout(deps.stalledMs)
           return result
         }
         ended()
@@ -66,7 +58,11 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
       [Symbol.asyncIterator]: () => outer,
       [Symbol.asyncDispose]: async () => void (await outer.return()),
     }
-    streams.add(state)
+    streams.add(outer)
+    // Told when no byte was taken for so long: one who takes a large event slowly is not cut off.
+    response.on('timeout', () => {
+      if (isGiven) response.destroy()
+    })
     // Also when the reader left before its answer had begun, so that nobody would ask for an event, or return.
     response.once('close', () => void outer.return())
     if (response.destroyed) void outer.return()
@@ -76,16 +72,7 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
   return {
     open,
     async close() {
-      clearInterval(timer)
-      await Promise.all([...streams].map((stream) => stream.end()))
+      await Promise.all([...streams].map((stream) => stream.return()))
     },
-  }
-}
-
-function cutStalled(streams: Iterable<Open>, stalledMs: number): void {
-  for (const stream of streams) {
-    if (stream.givenAtMs === null || Date.now() - stream.givenAtMs < stalledMs) continue
-    stream.response.destroy()
-    void stream.end()
   }
 }

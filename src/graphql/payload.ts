@@ -47,7 +47,7 @@ function parsedJson(text: string): unknown {
 }
 
 /** How deep the brackets nest, those in strings not counted; no more than is needed to know that it is too deep. */
-export function jsonDepth(text: string): number {
+function jsonDepth(text: string): number {
   let depth = 0
   let deepest = 0
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {

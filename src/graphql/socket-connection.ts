@@ -8,6 +8,8 @@ const maxBufferedBytes = 128 * 1024 * 1024
 /** Time for a client to answer the close frame, or a frame that was sent before it. */
 const closeTimeoutMs = 2_000
 const pingMs = 15_000
+/** Larger frames go in fragments, so that a slow client is seen to take them bit by bit. */
+const fragmentBytes = 256 * 1024
 
 /** One WebSocket, between the frames of `ws` and the protocol of graphql-ws. */
 export interface Connection {
@@ -29,26 +31,15 @@ export interface ConnectionOptions {
 
 /**
  * graphql-ws waits for each frame to be taken before it asks for the next event, so a slow client slows its own
- * subscriptions. One that takes nothing at all, or answers no ping, is cut off.
+ * subscriptions. One that takes nothing at all, or answers no ping, is cut off; one that takes a large frame slowly is not.
  */
 export function openConnection({ socket, stalledMs, log }: ConnectionOptions): Connection {
-  /** When the frames that the client has not taken were sent, oldest first. */
-  const untaken: number[] = []
+  const outbox = openOutbox(socket, () => {
+    isAnswered = true
+  })
   let lastPingMs = Date.now()
   let isAnswered = true
   const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()))
-
-  function send(data: string): Promise<void> {
-    return new Promise((resolve) => {
-      if (socket.readyState !== socket.OPEN) return resolve()
-      untaken.push(Date.now())
-      // Frames are taken in order. One that fails fails with its socket, whose close is heard.
-      socket.send(data, () => {
-        untaken.shift()
-        resolve()
-      })
-    })
-  }
 
   function close(code: number, reason: string): void {
     socket.close(code, reason)
@@ -57,8 +48,8 @@ export function openConnection({ socket, stalledMs, log }: ConnectionOptions): C
 
   function tick(): void {
     const nowMs = Date.now()
-    const isStalled = untaken[0] !== undefined && nowMs - untaken[0] > stalledMs
-    if (isStalled || socket.bufferedAmount > maxBufferedBytes) close(4408, 'resume')
+    const isStalled = nowMs - outbox.waitingSinceMs() > stalledMs
+    if (isStalled || outbox.bufferedBytes() > maxBufferedBytes) close(4408, 'resume')
     else if (nowMs - lastPingMs >= pingMs) ping(nowMs)
   }
 
@@ -82,11 +73,66 @@ export function openConnection({ socket, stalledMs, log }: ConnectionOptions): C
         })
       })
     }
-    const closed = protocol.opened({ protocol: socket.protocol, send, close, onMessage }, extra)
+    const closed = protocol.opened({ protocol: socket.protocol, send: outbox.send, close, onMessage }, extra)
     socket.once('close', (code, reason) => {
       closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'socket close failed'))
     })
   }
 
   return { run, close, tick, gone, isOpen: () => socket.readyState === socket.OPEN }
+}
+
+/** What a socket has to send. */
+interface Outbox {
+  /** Resolves when the client has taken it, or the socket is closed. */
+  send(data: string): Promise<void>
+  /** Since when the oldest frame, or fragment, is not taken; infinity when all are. */
+  waitingSinceMs(): number
+  bufferedBytes(): number
+}
+
+/** @param onTaken called when the client has taken a fragment: it is there, however late it answers a ping. */
+function openOutbox(socket: WebSocket, onTaken: () => void): Outbox {
+  /** When what the client has not taken was sent, oldest first. */
+  const untaken: number[] = []
+  /** Set while a large frame is under way; fragments of different frames must not mix. */
+  let underWay: Promise<void> | null = null
+  let queuedBytes = 0
+
+  function sendFrame(data: string | Buffer, fin = true): Promise<void> {
+    return new Promise((resolve) => {
+      if (socket.readyState !== socket.OPEN) return resolve()
+      untaken.push(Date.now())
+      // Frames are taken in order. One that fails fails with its socket, whose close is heard.
+      socket.send(data, { binary: false, fin }, () => {
+        untaken.shift()
+        resolve()
+      })
+    })
+  }
+
+  async function sendInFragments(data: string): Promise<void> {
+    const bytes = Buffer.from(data)
+    for (let start = 0; start < bytes.length; start += fragmentBytes) {
+      const end = start + fragmentBytes
+      await sendFrame(bytes.subarray(start, end), end >= bytes.length)
+      onTaken()
+    }
+    queuedBytes -= data.length
+  }
+
+  return {
+    send(data) {
+      if (underWay === null && data.length <= fragmentBytes) return sendFrame(data)
+      queuedBytes += data.length
+      const turn = (underWay ?? Promise.resolve()).then(() => sendInFragments(data))
+      underWay = turn
+      void turn.then(() => {
+        if (underWay === turn) underWay = null
+      })
+      return turn
+    },
+    waitingSinceMs: () => untaken[0] ?? Number.POSITIVE_INFINITY,
+    bufferedBytes: () => socket.bufferedAmount + queuedBytes,
+  }
 }

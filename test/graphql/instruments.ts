@@ -34,6 +34,35 @@ export function openSockets(port: number): ReadonlySet<Socket> {
   return open
 }
 
+/**
+ * A narrow way to a server: what it sends passes in pieces, with a rest after each.
+ *
+ * @returns its port, and how to end it.
+ */
+export async function openNarrowWay(port: number): Promise<{ port: number; close(): void }> {
+  const ends = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1')
+    for (const end of [near, far]) ends.add(end.on('error', () => undefined))
+    near.on('data', (bytes) => far.write(bytes)).on('close', () => far.destroy())
+    far.on('close', () => near.destroy())
+    far.on('data', (bytes) => {
+      near.write(bytes)
+      far.pause()
+      setTimeout(() => far.resume(), 20)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    close() {
+      server.close()
+      for (const end of ends) end.destroy()
+    },
+  }
+}
+
 export interface Path {
   readonly databaseUrl: string
   /** Breaks what is open, and lets nothing be opened. */

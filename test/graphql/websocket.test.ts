@@ -3,8 +3,9 @@ import { connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import WebSocket from 'ws'
 import { until } from '../support/until.ts'
-import { overEventStream } from './client.ts'
+import { overEventStream, overWebSocket } from './client.ts'
 import { type Gateway, gatewayOfTest, type Project } from './gateway.ts'
+import { openNarrowWay } from './instruments.ts'
 
 interface Frame {
   readonly type: string
@@ -191,6 +192,24 @@ test('a reader that takes nothing is cut off, and asked to come again', async ()
   await until(() => gateway.connections().then((open) => open), 0)
   socket.socket.resume()
   expect([4408, 1006]).toContain((await socket.closed).code)
+})
+
+test.each([
+  ['WebSocket', overWebSocket],
+  ['SSE', overEventStream],
+])('a reader over %s who takes large messages slowly gets them', async (_name, subscribe) => {
+  const { gateway, project, token } = await start({ stalledMs: 1_500 })
+  const source = await project.source()
+  const way = await openNarrowWay(Number(new URL(gateway.baseUrl).port))
+  onTestFinished(way.close)
+  const stream = subscribe({ baseUrl: `http://127.0.0.1:${way.port}`, token }, streamQuery, { ids: [source.id] })
+  await stream.next()
+  const body = Buffer.alloc(9_000_000, 7)
+  for (let index = 0; index < 2; index += 1) await project.message(source, { body })
+  for (let index = 0; index < 2; index += 1) {
+    const { data } = await stream.next()
+    expect(Buffer.from(data.messageReceived.message.body, 'base64').equals(body)).toBe(true)
+  }
 })
 
 test('a reader of an event stream that takes nothing is cut off as well', async () => {

@@ -242,7 +242,7 @@ function openEdge(foundation: Foundation, publicUrl: string, lifecycle: Lifecycl
     fallback: {
       template: '/graphql',
       methods: 'any',
-      handle: (exchange) => graphql.handle(exchange.request, exchange.response),
+      handle: graphql.handle,
     },
     upgrade: graphql.upgrade,
     close: graphql.close,

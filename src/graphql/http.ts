@@ -3,7 +3,6 @@ import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
 import { type ExecutionResult, GraphQLError, OperationTypeNode } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Authenticator } from '../auth/authenticator.ts'
-import { newId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import { toClientError } from './client-error.ts'
 import type { EventStreams } from './event-streams.ts'
@@ -24,7 +23,8 @@ export interface HttpDeps {
   readonly log: Logger
 }
 
-interface NodeExchange {
+/** One request, its answer, and the id that both logs and the answer tell. */
+export interface NodeExchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly requestId: string
@@ -37,9 +37,7 @@ interface NodeExchange {
  * Forged cross-site requests come to nothing: only the Authorization header authenticates, which a page of another
  * origin can set only when CORS allows it, and it never does.
  */
-export function createHttpHandler(
-  deps: HttpDeps,
-): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+export function createHttpHandler(deps: HttpDeps): (exchange: NodeExchange) => Promise<void> {
   const yoga = createYoga<{ exchange: NodeExchange }>({
     graphqlEndpoint: graphqlPath,
     graphiql: graphiqlOptions,
@@ -56,9 +54,9 @@ export function createHttpHandler(
     disposeOnProcessTerminate: false,
     plugins: [operationsPlugin(deps)],
   })
-  return async (request, response) => {
-    const id = response.getHeader('x-request-id')
-    const exchange = { request, response, requestId: typeof id === 'string' ? id : newId('req') }
+  return async (exchange) => {
+    const { request, response, requestId } = exchange
+    response.setHeader('x-request-id', requestId)
     response.setHeader('cache-control', 'no-store')
     response.setHeader('referrer-policy', 'no-referrer')
     response.setHeader('x-frame-options', 'DENY')

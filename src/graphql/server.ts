@@ -1,11 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { GraphQLSchema } from 'graphql'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { Epochs } from '../live/epoch.ts'
 import { createEventStreams } from './event-streams.ts'
-import { createHttpHandler } from './http.ts'
+import { createHttpHandler, type NodeExchange } from './http.ts'
 import { createKeyWatch } from './key-watch.ts'
 import { createOperations } from './operations.ts'
 import { schema } from './schema.ts'
@@ -26,7 +26,7 @@ export interface GraphqlOptions extends Services {
 /** The GraphQL API at `/graphql`: queries and mutations over HTTP, subscriptions over WebSocket and SSE. */
 export interface Graphql {
   /** Answers whatever comes to `/graphql`, GraphiQL included; the body must be unread. */
-  handle(request: IncomingMessage, response: ServerResponse): Promise<void>
+  handle(exchange: NodeExchange): Promise<void>
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /** Completes all subscriptions and closes all sockets with 1001. */
   close(): Promise<void>

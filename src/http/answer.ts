@@ -36,15 +36,13 @@ function answerError(exchange: Exchange, error: unknown): void {
     response.destroy()
     return
   }
-  for (const name of response.getHeaderNames()) {
-    if (name !== 'x-request-id') response.removeHeader(name)
-  }
+  for (const name of response.getHeaderNames()) response.removeHeader(name)
   refuse(exchange, problemOfError(error))
 }
 
-function refuse({ response, note }: Exchange, problem: Problem): void {
-  note({ code: problem.code })
-  sendProblem(response, problem)
+function refuse(exchange: Exchange, problem: Problem): void {
+  exchange.note({ code: problem.code })
+  sendProblem(exchange, problem)
 }
 
 function wrongMethod(method: string | undefined, allow: string): Problem {

@@ -39,7 +39,6 @@ export function openExchange(
   const remoteAddress = remoteAddressOf(request.socket)
   let refusal: Problem | undefined
 
-  response.setHeader('x-request-id', requestId)
   response.once('close', () => {
     const isAnswered = response.writableFinished || refusal !== undefined
     const status = refusal?.status ?? response.statusCode

@@ -27,17 +27,17 @@ export function ingressRoute(ingress: Ingress): Route {
   }
 }
 
-function send({ response, note }: Exchange, answer: IngressAnswer | null): void {
+function send(exchange: Exchange, answer: IngressAnswer | null): void {
   if (answer === null) {
-    response.destroy()
+    exchange.response.destroy()
     return
   }
   if (answer.kind === 'accepted') {
     const { id, sequence, isDuplicate } = answer
-    sendJson(response, 202, { id, sequence, duplicate: isDuplicate }, secretAddressHeaders)
+    sendJson(exchange, 202, { id, sequence, duplicate: isDuplicate }, secretAddressHeaders)
     return
   }
-  note({ code: answer.code })
+  exchange.note({ code: answer.code })
   const { kind: _, headers, ...problem } = answer
-  sendProblem(response, { ...problem, headers: { ...secretAddressHeaders, ...headers } })
+  sendProblem(exchange, { ...problem, headers: { ...secretAddressHeaders, ...headers } })
 }

@@ -30,7 +30,7 @@ function healthRoute(version: string): Route {
   return {
     template: '/healthz',
     methods: ['GET'],
-    handle: ({ response }) => sendJson(response, 200, { status: 'ok', version, startedAt }, notStored),
+    handle: (exchange) => sendJson(exchange, 200, { status: 'ok', version, startedAt }, notStored),
   }
 }
 
@@ -38,14 +38,14 @@ function readyRoute({ checks, isDraining }: OperationalOptions): Route {
   return {
     template: '/readyz',
     methods: ['GET'],
-    async handle({ response, note }) {
-      if (isDraining()) return sendJson(response, 503, { status: 'draining' }, notStored)
+    async handle(exchange) {
+      if (isDraining()) return sendJson(exchange, 503, { status: 'draining' }, notStored)
       const outcomes = await Promise.all(checks.map(runCheck))
       const failed = outcomes.filter((outcome) => outcome !== null)
       const [first] = failed
-      if (first === undefined) return sendJson(response, 200, { status: 'ready' }, notStored)
-      note({ err: first.error })
-      sendJson(response, 503, { status: 'not ready', failed: failed.map(({ name }) => name) }, notStored)
+      if (first === undefined) return sendJson(exchange, 200, { status: 'ready' }, notStored)
+      exchange.note({ err: first.error })
+      sendJson(exchange, 503, { status: 'not ready', failed: failed.map(({ name }) => name) }, notStored)
     },
   }
 }

@@ -1,4 +1,5 @@
-import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from 'node:http'
+import type { Exchange } from './route.ts'
 
 /** Why a request was refused, as RFC 9457 tells it. All of it is public. */
 export interface Problem {
@@ -9,7 +10,7 @@ export interface Problem {
   readonly title?: string
   /** For people: what was wrong and what to do. */
   readonly detail: string
-  readonly headers?: OutgoingHttpHeaders
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 const problemHeaders = {
@@ -19,26 +20,30 @@ const problemHeaders = {
   'referrer-policy': 'no-referrer',
 }
 
-/** Answers with JSON. */
+/** What an answer is written to, and the id that it tells. */
+type Answering = Pick<Exchange, 'response' | 'requestId'>
+
+/**
+ * Answers with JSON.
+ *
+ * Headers are given flat and all at once: any that were set before would have node merge them, field by field.
+ */
 export function sendJson(
-  response: ServerResponse,
+  { response, requestId }: Answering,
   status: number,
   body: unknown,
-  headers: OutgoingHttpHeaders = {},
+  headers: Readonly<Record<string, string>> = {},
 ): void {
   const text = JSON.stringify(body)
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    ...headers,
-    'content-length': Buffer.byteLength(text),
-  })
+  const fields = { 'content-type': 'application/json', ...headers, 'x-request-id': requestId }
+  response.writeHead(status, [...Object.entries(fields).flat(), 'content-length', String(Buffer.byteLength(text))])
   response.end(text)
 }
 
 /** Answers with `application/problem+json`. */
-export function sendProblem(response: ServerResponse, problem: Problem): void {
-  const requestId = response.getHeader('x-request-id')
-  sendJson(response, problem.status, problemBody(problem, requestId), { ...problemHeaders, ...problem.headers })
+export function sendProblem(answering: Answering, problem: Problem): void {
+  const body = problemBody(problem, answering.requestId)
+  sendJson(answering, problem.status, body, { ...problemHeaders, ...problem.headers })
 }
 
 /** The same answer as bytes of HTTP/1.1, for a socket whose request could not be parsed. It announces the close. */

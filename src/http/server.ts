@@ -187,7 +187,9 @@ function linger({ request, response }: Exchange, lingerMs: number): void {
 const homeRoute: Route = {
   template: '/',
   methods: ['GET'],
-  handle: ({ response }) => void response.writeHead(302, { location: '/graphql', 'content-length': 0 }).end(),
+  handle({ response, requestId }) {
+    response.writeHead(302, { location: '/graphql', 'content-length': 0, 'x-request-id': requestId }).end()
+  },
 }
 
 const draining: Problem = {

@@ -87,7 +87,7 @@ export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}):
     fallback: {
       template: '/graphql',
       methods: 'any',
-      handle: ({ request, response }) => graphql.handle(request, response),
+      handle: graphql.handle,
     },
     upgrade: graphql.upgrade,
     host: '127.0.0.1',

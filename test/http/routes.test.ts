@@ -9,10 +9,11 @@ const token = 'Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmE'
 const ingress: Route = {
   template: '/in/:token/*',
   methods: ['POST', 'OPTIONS'],
-  async handle({ request, response, params, rest, path, query, note }) {
+  async handle(exchange) {
+    const { request, params, rest, path, query, note } = exchange
     const body = await buffer(request)
     note({ messageId: 'msg_1', bodyBytes: body.length })
-    sendJson(response, 202, { params, rest, path, query, body: body.toString('base64') })
+    sendJson(exchange, 202, { params, rest, path, query, body: body.toString('base64') })
   },
 }
 

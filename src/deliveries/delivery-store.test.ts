@@ -142,3 +142,34 @@ test('a change whose wake-up was lost is seen all the same', async () => {
   stop.abort()
   await watching
 })
+
+test('who watches goes on after the database was away, and sees what changed meanwhile', async () => {
+  await deliver(1)
+  let isAway = false
+  const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+  const flaky: typeof store = {
+    ...store,
+    latest: async (...input) => (isAway ? Promise.reject(refused) : store.latest(...input)),
+    byIds: async (...input) => (isAway ? Promise.reject(refused) : store.byIds(...input)),
+  }
+  const stop = new AbortController()
+  const seen: Delivery[] = []
+  const watching = (async () => {
+    const options = { projectId, filter: {}, signal: stop.signal }
+    for await (const delivery of watchDeliveries({ store: flaky, bus: world.bus }, options)) seen.push(delivery)
+  })()
+  await until(() => expect(seen).toHaveLength(2))
+  isAway = true
+  await world.publish(sourceId)
+  const settled = async () => {
+    const all = await store.latest(projectId, {}, 10)
+    return all.length === 4 && all.every(({ nextAttemptAt }) => nextAttemptAt === null)
+  }
+  await until(async () => expect(await settled()).toBe(true))
+  isAway = false
+  await until(() =>
+    expect(seen.filter((delivery) => delivery.sequence === 2 && delivery.nextAttemptAt === null)).toHaveLength(2),
+  )
+  stop.abort()
+  await watching
+})

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
+import { isDatabaseAway } from '../db/is-database-away.ts'
 import type { Sql } from '../db/sql.ts'
 import type { EndpointId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
@@ -98,7 +98,7 @@ export function createSettler(options: SettlerOptions): Settler {
   async function writeAlone(group: readonly Waiting[]): Promise<void> {
     let attempt = 1
     let failure = await tryAlone(group)
-    while (failure !== null && attempt < (isAway(failure.error) ? tries.away : tries.refused)) {
+    while (failure !== null && attempt < (isDatabaseAway(failure.error) ? tries.away : tries.refused)) {
       await sleep(options.retryDelayMs ?? retryDelayMs)
       attempt += 1
       failure = await tryAlone(group)
@@ -124,11 +124,6 @@ export function createSettler(options: SettlerOptions): Settler {
       return promise
     },
   }
-}
-
-// Everything but what the server itself says of the statement; 08, 53, 57P: it says that it cannot serve just now.
-function isAway(error: unknown): boolean {
-  return !(error instanceof pg.DatabaseError) || /^(?:08|53|57P)/.test(error.code ?? '')
 }
 
 function takeBatch(waiting: Waiting[]): Waiting[] {

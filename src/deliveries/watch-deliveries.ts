@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDatabaseAway } from '../db/is-database-away.ts'
 import type { DeliveryId, ProjectId } from '../kernel/ids.ts'
 import { type Bus, deliveriesChannel } from '../live/bus.ts'
 import type { Delivery, DeliveryFilter } from './delivery.ts'
@@ -28,9 +30,10 @@ const maxLatest = 100
 const maxRemembered = 1_000
 /** Ids that wait to be read while the consumer is slow; past it everything recent is read instead. */
 const maxPending = 1_000
+const retryMs = 1_000
 const pollMs = { healthy: 5_000, unhealthy: 1_000 }
 
-/** Ends when the signal is aborted or the consumer returns. Throws what the store throws. */
+/** Ends when the signal is aborted or the consumer returns. While the database is away it waits, except at the beginning. */
 export async function* watchDeliveries(
   deps: WatchDeps,
   { projectId, filter, signal }: WatchOptions,
@@ -47,8 +50,15 @@ export async function* watchDeliveries(
       }
       const ids = await hints.next(deps.bus.isHealthy() ? pollMs.healthy : pollMs.unhealthy, signal)
       if (signal.aborted) return
-      found =
-        ids === null ? await look(deps, { projectId, filter }, told) : await read(deps, { projectId, filter }, ids)
+      try {
+        found =
+          ids === null ? await look(deps, { projectId, filter }, told) : await read(deps, { projectId, filter }, ids)
+      } catch (error) {
+        if (!isDatabaseAway(error)) throw error
+        found = []
+        await sleep(retryMs, undefined, { signal }).catch(() => undefined)
+        hints.lookNext()
+      }
     }
   } finally {
     hints.stop()
@@ -100,6 +110,10 @@ function collectHints({ bus }: WatchDeps, projectId: ProjectId) {
   })
   return {
     stop,
+    /** What hints said was not read: everything recent is to be looked at next. */
+    lookNext() {
+      mustLook = true
+    },
     /** @returns null: look at everything recent. */
     async next(timeoutMs: number, signal: AbortSignal): Promise<DeliveryId[] | null> {
       if (!mustLook && ids.size === 0) mustLook = !(await wokenWithin(timeoutMs, signal))

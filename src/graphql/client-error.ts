@@ -1,5 +1,6 @@
 import { GraphQLError } from 'graphql'
 import type { Logger } from 'pino'
+import { isDatabaseAway } from '../db/is-database-away.ts'
 import { CodedError } from '../kernel/coded-error.ts'
 import { badUserInput, requestError, unavailable } from './request-error.ts'
 
@@ -57,16 +58,4 @@ function located(shown: GraphQLError, error: unknown): GraphQLError {
     positions: error.positions ?? null,
     extensions: shown.extensions,
   })
-}
-
-const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ENOTFOUND', 'ETIMEDOUT'])
-
-/** Connection failures (SQLSTATE 08), operator intervention (57P) and exhaustion (53), and the pool's own time-outs. */
-function isDatabaseAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  if (networkCodes.has(code) || /^(08|53|57P)/.test(code)) return true
-  if (/timeout exceeded when trying to connect|Connection terminated|Query read timeout/.test(error.message))
-    return true
-  return error.cause !== undefined && isDatabaseAway(error.cause)
 }

@@ -20,6 +20,7 @@ import { createPromoter } from './promote.ts'
 import { createPurgeEndpoint, createPurgeSource } from './purge.ts'
 import { createReconcile } from './reconcile.ts'
 import type { Settled } from './settle.ts'
+import { settledLine } from './settled-line.ts'
 import { createSettler } from './settler.ts'
 
 /** The worker's half of this domain: fans out, sends, and looks after what was left behind. */
@@ -61,6 +62,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     log,
     onSettled(batch, settled) {
       meters.observe(batch, settled)
+      if (settled.length > 0 && log.isLevelEnabled('info')) log.info(settledLine(batch, settled), 'deliveries settled')
       announce(notices, settled)
     },
   })

@@ -7,6 +7,8 @@ export interface TaskDefinition<Payload extends object> {
   readonly name: string
   /** Checked when a task is taken up, because the row may have been written by another version of the program. */
   readonly payload: ZodType<Payload>
+  /** Runs by the clock rather than because something happened: its log lines are of level debug. Default false. */
+  readonly isRoutine?: boolean
 }
 
 /** The producer's domain defines a task, its consumer's domain handles it, app.ts joins them. */

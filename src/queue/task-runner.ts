@@ -80,9 +80,10 @@ export function createTaskRunner<Payload extends object>(options: TaskRunnerOpti
     meters.running.dec(labels)
     meters.duration.observe(labels, durationMs / 1000)
     meters.ended.inc({ ...labels, outcome })
-    const line = { task: definition.name, taskId: task.id, try: task.retryCount + 1, durationMs, outcome }
+    const { id: taskId, data, retryCount } = task
+    const line = { task: definition.name, taskId, payload: data, try: retryCount + 1, durationMs, outcome }
     if (outcome === 'failed') log.warn({ ...line, err: error }, 'task failed')
-    else log.debug(line, 'task ended')
+    else log[definition.isRoutine === true ? 'debug' : 'info'](line, 'task ended')
   }
 }
 

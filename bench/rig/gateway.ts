@@ -1,10 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { findFreePort } from '../../src/http/index.ts'
 import { generateMasterKey } from '../../src/secrets/index.ts'
-import { portOf } from '../floors/verified-body.ts'
 import type { Resources } from './resources.ts'
 
 /** The product as users run it: one `serve` process of role `all`, set up by the command line and GraphQL alone. */
@@ -28,7 +27,7 @@ const readyWithinMs = 20_000
 const stopWithinMs = 15_000
 
 export async function startGateway(resources: Resources, options: GatewayOptions): Promise<Gateway> {
-  const port = await freePort()
+  const port = await findFreePort('127.0.0.1')
   const environment = {
     PATH: process.env.PATH,
     DATABASE_URL: options.databaseUrl,
@@ -108,11 +107,4 @@ async function stopGateway(child: ChildProcess): Promise<void> {
     await exited
   }
   timer.abort()
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await portOf(server)
-  server.close()
-  return port
 }

@@ -45,7 +45,8 @@ export interface HeadRow {
 
 /**
  * Claims keys, gives sequences to the messages whose claim won (so that they stay dense), stores these and moves the
- * heads. What came for a source that is gone does nothing. All bodies travel as one binary parameter and are cut apart by the database: text forms would double them.
+ * heads. What came for a source that is gone does nothing. All bodies travel as one binary parameter and are cut apart
+ * by the database: text forms would double them.
  */
 export function storeMessages(batch: readonly Recordable[]): Statement {
   return { name: 'record-store', text: storeText, values: [JSON.stringify(recordsOf(batch)), bodiesOf(batch)] }

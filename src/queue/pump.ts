@@ -33,6 +33,7 @@ export interface PumpOptions<Task> {
 /** The limit is part of the statement's text, so that few sizes mean few prepared statements. */
 const batchSizes = [64, 16, 4, 1] as const
 const pollMs = 500
+/** Under load about a dozen recordings are fanned out together; a delivery waits this long at most for it. */
 const fetchDistanceMs = 25
 
 export function createPump<Task>(options: PumpOptions<Task>): Pump {

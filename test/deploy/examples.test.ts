@@ -4,11 +4,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { findFreePort } from '../../src/http/index.ts'
 import { decodeCursor } from '../../src/live/index.ts'
 import { generateMasterKey } from '../../src/secrets/index.ts'
 import { generateSecret } from '../../src/signatures/standard-webhooks.ts'
 import { createTestDatabase } from '../support/database.ts'
-import { freePort, type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
+import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
 import { createEndpoint, createSource } from '../support/graphql-client.ts'
 import { until } from '../support/until.ts'
 import { root } from './source-files.ts'
@@ -59,7 +60,7 @@ async function startWorld(): Promise<World> {
     DATABASE_URL: database.databaseUrl,
     MASTER_KEYS: generateMasterKey(),
     ALLOWED_NETWORKS: '127.0.0.0/8',
-    PORT: String(await freePort()),
+    PORT: String(await findFreePort('127.0.0.1')),
   }
   let gateway = await startGatewayProcess(environment)
   disposers.push(() => gateway.stop())
@@ -106,7 +107,7 @@ test('the subscriber misses nothing and repeats nothing when the gateway or itse
 
 test('the receiver takes what is signed with its secret and refuses the rest', async () => {
   const world = await startWorld()
-  const port = await freePort()
+  const port = await findFreePort('127.0.0.1')
   const [secret, otherSecret] = [generateSecret(), generateSecret()]
   const receiver = startExample('receiver.ts', [String(port)], { WEBHOOK_SECRET: secret })
   await until(() => receiver.lines(), [`waiting for deliveries at http://localhost:${port}`])

@@ -1,8 +1,9 @@
 import { Webhook } from 'standardwebhooks'
 import { expect } from 'vitest'
+import { findFreePort } from '../../src/http/index.ts'
 import { generateMasterKey } from '../../src/secrets/index.ts'
 import { generateSecret } from '../../src/signatures/standard-webhooks.ts'
-import { freePort, type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
+import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
 import { createEndpoint, createSource } from '../support/graphql-client.ts'
 import { judge, nothingWrong } from '../support/history.ts'
 import { type Load, startLoad } from '../support/load.ts'
@@ -94,7 +95,7 @@ async function environmentsOf(processes: readonly Record<string, string>[]): Pro
     processes.map(async (environment) => ({
       ...(environment.DATABASE_URL === undefined ? {} : { MASTER_KEYS: masterKeys }),
       ALLOWED_NETWORKS: '127.0.0.0/8',
-      PORT: String(await freePort()),
+      PORT: String(await findFreePort('127.0.0.1')),
       ...environment,
     })),
   )

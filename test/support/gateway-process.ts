@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { findFreePort } from '../../src/http/index.ts'
 import { until } from './until.ts'
 
 /** The product as a process of its own, started as a user would, on real sockets. */
@@ -19,7 +20,7 @@ const mainFile = join(import.meta.dirname, '../../src/main.ts')
 
 /** Starts `hookline serve` and waits until it is ready. A worker is ready, too, when it says so. */
 export async function startGatewayProcess(environment: Record<string, string>): Promise<GatewayProcess> {
-  const port = environment.PORT ?? String(await freePort())
+  const port = environment.PORT ?? String(await findFreePort('127.0.0.1'))
   const child = spawn(process.execPath, [mainFile, 'serve'], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: 'warn', ...environment, PORT: port },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -66,15 +67,4 @@ function collect(child: ChildProcess): () => string {
   child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk))
   child.stderr?.on('data', (chunk: Buffer) => chunks.push(chunk))
   return () => Buffer.concat(chunks).toString()
-}
-
-/** A port that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('no port')
-  return address.port
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { access, constants, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { findFreePort } from '../../src/http/index.ts'
 
 /**
  * Why tests with a Redis of their own cannot run here; null when they can. They need `redis-server` on the PATH, because
@@ -35,7 +35,7 @@ export interface TestRedis {
 }
 
 export async function startTestRedis(): Promise<TestRedis> {
-  const port = await freePort()
+  const port = await findFreePort('127.0.0.1')
   const folder = await mkdtemp(join(tmpdir(), 'hookline-redis-'))
   let server: ChildProcess | null = null
 
@@ -80,15 +80,4 @@ function accepting(server: ChildProcess): Promise<void> {
       if (output.includes('Ready to accept connections')) resolve()
     })
   })
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  probe.listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

@@ -2,7 +2,14 @@ import { builder } from '../graphql/builder.ts'
 import { pageArguments, pagedList, totalCountOf } from '../graphql/connection.ts'
 import { contextLoader } from '../graphql/context-loader.ts'
 import { addNodeKind } from '../graphql/node.ts'
-import { type Done, NotFoundError, outcomeType, resultOf, ValidationError } from '../graphql/user-errors.ts'
+import {
+  type Done,
+  LimitReachedError,
+  NotFoundError,
+  outcomeType,
+  resultOf,
+  ValidationError,
+} from '../graphql/user-errors.ts'
 import { type ApiKeyId, isId } from '../kernel/ids.ts'
 import { ownProject, ProjectNode } from '../projects/projects.graphql.ts'
 import { loadSources, SourceNode } from '../sources/sources.graphql.ts'
@@ -131,7 +138,7 @@ const CreateApiKeyPayload = builder.objectRef<Done<CreatedApiKey>>('CreateApiKey
 
 const CreateApiKeyResult = builder.unionType('CreateApiKeyResult', {
   description: 'Answer of `createApiKey`.',
-  types: [CreateApiKeyPayload, ValidationError],
+  types: [CreateApiKeyPayload, ValidationError, LimitReachedError],
   resolveType: outcomeType('CreateApiKeyPayload'),
 })
 

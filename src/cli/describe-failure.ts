@@ -14,6 +14,8 @@ export function describeFailure(failure: UserFailure): string {
       return `The name "${failure.name}" is taken.`
     case 'limit-reached':
       return `There can be ${failure.limit} of these at most.`
+    case 'state-conflict':
+      return failure.message
     default:
       return unreachable(failure)
   }

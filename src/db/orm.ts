@@ -3,13 +3,17 @@ import { type EntitySchema, type MigrationObject, MikroORM } from '@mikro-orm/po
 import { PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { First } from './migrations/0001-first.ts'
+import { Ingress } from './migrations/0002-ingress.ts'
 import { clientConfig } from './pool.ts'
 import type { Sql } from './sql.ts'
 
 export type Orm = MikroORM
 
 /** Append-only; the names are what the table of migrations holds. */
-const migrationsList: MigrationObject[] = [{ name: '0001-first', class: First }]
+const migrationsList: MigrationObject[] = [
+  { name: '0001-first', class: First },
+  { name: '0002-ingress', class: Ingress },
+]
 
 const migrationsTable = 'hookline_migrations'
 
@@ -25,6 +29,8 @@ const tablesWithoutEntity = [
   'deliveries',
   'attempts',
   'endpoint_states',
+  'former_tokens',
+  'refusals',
 ]
 
 /** Entities over the given pool, so that they and plain SQL share its connections. The pool stays its maker's to end. */

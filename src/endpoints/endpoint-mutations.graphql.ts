@@ -2,6 +2,7 @@ import { builder } from '../graphql/builder.ts'
 import {
   DeletePayload,
   type Done,
+  LimitReachedError,
   NotFoundError,
   outcomeType,
   resultOf,
@@ -48,7 +49,7 @@ const CreateEndpointPayload = builder.objectRef<Done<CreatedEndpoint>>('CreateEn
 
 const CreateEndpointResult = builder.unionType('CreateEndpointResult', {
   description: 'Answer of `createEndpoint`.',
-  types: [CreateEndpointPayload, ValidationError],
+  types: [CreateEndpointPayload, ValidationError, LimitReachedError],
   resolveType: outcomeType('CreateEndpointPayload'),
 })
 

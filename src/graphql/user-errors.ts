@@ -14,13 +14,14 @@ const errorCodes = {
   MALFORMED: { description: 'The value has not the form that is asked for.' },
   OUT_OF_RANGE: { description: 'The value is outside the stated bounds.' },
   URL_REFUSED: { description: 'The address is one that the outbound guard does not connect to.' },
+  SCHEMA_VIOLATED: { description: 'The event breaks the JSON Schema of its type.' },
   NOT_FOUND: { description: 'There is no such object, or not in this project.' },
   NAME_TAKEN: { description: 'The name is in use.' },
-} satisfies Partial<Record<ErrorCode, { description: string }>>
+  LIMIT_REACHED: { description: 'The project has as many of these as it may have.' },
+  STATE_CONFLICT: { description: 'The object is not in a state that allows this.' },
+} satisfies Record<ErrorCode, { description: string }>
 
 const ErrorCodeEnum = builder.enumType('ErrorCode', { description: 'What is wrong, for programs.', values: errorCodes })
-
-type PublicErrorCode = keyof typeof errorCodes
 
 const UserError = builder.interfaceRef<UserFailure>('UserError').implement({
   description: 'A failure that the caller can act on. Every error in a result union implements it.',
@@ -44,7 +45,7 @@ const ValidationIssue = builder.objectRef<Issue>('ValidationIssue').implement({
   description: 'One thing that is wrong with an input.',
   fields: (t) => ({
     message: t.exposeString('message', { description: 'A sentence for people.' }),
-    code: t.field({ type: ErrorCodeEnum, description: 'For programs.', resolve: (issue) => publicCode(issue.code) }),
+    code: t.field({ type: ErrorCodeEnum, description: 'For programs.', resolve: (issue) => issue.code }),
     path: t.stringList({
       description: 'The input field meant, from the outside in; list positions count from 0.',
       resolve: (issue) => [...issue.path],
@@ -52,8 +53,7 @@ const ValidationIssue = builder.objectRef<Issue>('ValidationIssue').implement({
   }),
 })
 
-// The schema has no word yet for limits on how many there may be: they are told as issues.
-export const ValidationError = builder.objectRef<Failure<'invalid' | 'limit-reached'>>('ValidationError').implement({
+export const ValidationError = builder.objectRef<Failure<'invalid'>>('ValidationError').implement({
   description:
     'The input is not acceptable; nothing was changed. `message`, `code` and `path` are those of the first issue.',
   interfaces: [UserError],
@@ -64,7 +64,7 @@ export const ValidationError = builder.objectRef<Failure<'invalid' | 'limit-reac
     issues: t.field({
       type: [ValidationIssue],
       description: 'All that was found, at most 100.',
-      resolve: issuesOf,
+      resolve: ({ issues }) => issues.slice(0, maxIssues),
     }),
   }),
 })
@@ -88,6 +88,31 @@ export const NameTakenError = builder.objectRef<Failure<'name-taken'>>('NameTake
     code: t.field({ type: ErrorCodeEnum, description: 'Always NAME_TAKEN.', resolve: codeOf }),
     path: t.stringList({ description: 'The input field that held the name.', nullable: true, resolve: pathOf }),
     name: t.exposeString('name', { description: 'The name that was given.' }),
+  }),
+})
+
+export const LimitReachedError = builder.objectRef<Failure<'limit-reached'>>('LimitReachedError').implement({
+  description: 'The project may have no more of these.',
+  interfaces: [UserError],
+  fields: (t) => ({
+    message: t.string({ description: 'A sentence for people.', resolve: messageOf }),
+    code: t.field({ type: ErrorCodeEnum, description: 'Always LIMIT_REACHED.', resolve: codeOf }),
+    path: t.stringList({
+      description: 'The input field meant, where there is one.',
+      nullable: true,
+      resolve: pathOf,
+    }),
+    limit: t.exposeInt('limit', { description: 'How many there may be.' }),
+  }),
+})
+
+export const StateConflictError = builder.objectRef<Failure<'state-conflict'>>('StateConflictError').implement({
+  description: 'The object is not in a state that allows this.',
+  interfaces: [UserError],
+  fields: (t) => ({
+    message: t.string({ description: 'A sentence for people that names the present state.', resolve: messageOf }),
+    code: t.field({ type: ErrorCodeEnum, description: 'Always STATE_CONFLICT.', resolve: codeOf }),
+    path: t.stringList({ description: 'The input field that held the id.', nullable: true, resolve: pathOf }),
   }),
 })
 
@@ -125,12 +150,8 @@ const failureTypes: Record<UserFailure['kind'], string> = {
   invalid: 'ValidationError',
   'not-found': 'NotFoundError',
   'name-taken': 'NameTakenError',
-  'limit-reached': 'ValidationError',
-}
-
-function issuesOf(failure: Failure<'invalid' | 'limit-reached'>): Issue[] {
-  if (failure.kind === 'invalid') return failure.issues.slice(0, maxIssues)
-  return [{ code: codeOf(failure), message: messageOf(failure), path: failure.path }]
+  'limit-reached': 'LimitReachedError',
+  'state-conflict': 'StateConflictError',
 }
 
 function messageOf(failure: UserFailure): string {
@@ -143,21 +164,25 @@ function messageOf(failure: UserFailure): string {
       return 'Another object of the kind has this name.'
     case 'limit-reached':
       return `At most ${failure.limit} are possible.`
+    case 'state-conflict':
+      return failure.message
     default:
       return unreachable(failure)
   }
 }
 
-function codeOf(failure: UserFailure): PublicErrorCode {
+function codeOf(failure: UserFailure): ErrorCode {
   switch (failure.kind) {
     case 'invalid':
-      return publicCode(failure.issues[0].code)
+      return failure.issues[0].code
     case 'not-found':
       return 'NOT_FOUND'
     case 'name-taken':
       return 'NAME_TAKEN'
     case 'limit-reached':
-      return 'OUT_OF_RANGE'
+      return 'LIMIT_REACHED'
+    case 'state-conflict':
+      return 'STATE_CONFLICT'
     default:
       return unreachable(failure)
   }
@@ -165,8 +190,4 @@ function codeOf(failure: UserFailure): PublicErrorCode {
 
 function pathOf(failure: UserFailure): string[] {
   return [...(failure.kind === 'invalid' ? failure.issues[0].path : failure.path)]
-}
-
-function publicCode(code: ErrorCode): PublicErrorCode {
-  return code === 'LIMIT_REACHED' ? 'OUT_OF_RANGE' : code
 }

@@ -15,6 +15,8 @@ export type EndpointId = Id<'ept'>
 export type DeliveryId = Id<'dlv'>
 export type AttemptId = Id<'att'>
 export type SecretId = Id<'sec'>
+export type RefusalId = Id<'ref'>
+export type EventTypeId = Id<'typ'>
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 const suffix = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/

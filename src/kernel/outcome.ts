@@ -4,9 +4,11 @@ export type ErrorCode =
   | 'MALFORMED'
   | 'OUT_OF_RANGE'
   | 'URL_REFUSED'
+  | 'SCHEMA_VIOLATED'
   | 'NOT_FOUND'
   | 'NAME_TAKEN'
   | 'LIMIT_REACHED'
+  | 'STATE_CONFLICT'
 
 /** One thing that is wrong with an input. */
 export interface Issue {
@@ -23,6 +25,7 @@ export type UserFailure =
   | { readonly kind: 'not-found'; readonly id: string; readonly path: readonly string[] }
   | { readonly kind: 'name-taken'; readonly name: string; readonly path: readonly string[] }
   | { readonly kind: 'limit-reached'; readonly limit: number; readonly path: readonly string[] }
+  | { readonly kind: 'state-conflict'; readonly message: string; readonly path: readonly string[] }
 
 /** What an operation that a client asked for comes to. Failures nobody can act on are thrown instead. */
 export type Outcome<Value> = { readonly kind: 'done'; readonly value: Value } | UserFailure

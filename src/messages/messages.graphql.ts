@@ -4,6 +4,7 @@ import { builder } from '../graphql/builder.ts'
 import type { Context } from '../graphql/context.ts'
 import { contextLoader } from '../graphql/context-loader.ts'
 import { Header, toHeaders } from '../graphql/header.ts'
+import { HttpMethod } from '../graphql/http-method.ts'
 import { addNodeKind } from '../graphql/node.ts'
 import { parsedPayload, textOf } from '../graphql/payload.ts'
 import { requestError } from '../graphql/request-error.ts'
@@ -11,18 +12,6 @@ import { isId, type MessageId } from '../kernel/ids.ts'
 import type { Source } from '../sources/index.ts'
 import { loadSource, SourceNode } from '../sources/sources.graphql.ts'
 import { headerFieldsOf, type StoredMessage } from './message.ts'
-
-const HttpMethod = builder.enumType('HttpMethod', {
-  description: 'A request method.',
-  values: {
-    GET: { description: 'Asks; the query parameters are the payload.' },
-    HEAD: { description: 'Asks for the head alone.' },
-    POST: { description: 'Hands over a body.' },
-    PUT: { description: 'Sets.' },
-    PATCH: { description: 'Changes.' },
-    DELETE: { description: 'Removes.' },
-  } as const,
-})
 
 const EventAttributes = builder.objectRef<StoredMessage>('EventAttributes').implement({
   description: 'CloudEvents context attributes, given by the sender or derived from its request.',

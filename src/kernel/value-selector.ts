@@ -1,0 +1,2 @@
+/** Where a value of a request is found: a header's name, a JSON Pointer (RFC 6901) into the body, or a fixed value. */
+export type ValueSelector = { header: string } | { pointer: string } | { constant: string }

@@ -1,0 +1,16 @@
+export type {
+  ActiveSecret,
+  Answered,
+  Mapping,
+  RefusalCode,
+  Refused,
+  SignatureAlgorithm,
+  SignatureEncoding,
+  SignatureFormat,
+  Verdict,
+  VerifiableRequest,
+  VerificationPreset,
+  VerificationRules,
+  Verified,
+  Verifier,
+} from './verification.ts'

@@ -1,0 +1,32 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core'
+import type { EventTypeId, ProjectId } from '../kernel/ids.ts'
+import { ProjectEntity } from '../projects/project.entity.ts'
+
+/** What happens to an event that breaks its type's schema: it is turned away, or its message says so. */
+export type SchemaViolationPolicy = 'REFUSE' | 'FLAG'
+
+export const EventTypeEntity = defineEntity({
+  name: 'EventType',
+  tableName: 'event_types',
+  uniques: [{ properties: ['projectId', 'name'] }],
+  properties: {
+    id: p.text().$type<EventTypeId>().primary(),
+    projectId: () =>
+      p
+        .manyToOne(ProjectEntity)
+        .mapToPk()
+        .joinColumn('project_id')
+        .index(false)
+        .updateRule('no action')
+        .$type<ProjectId>(),
+    name: p.text(),
+    description: p.text().nullable(),
+    /** JSON text; null when any data will do. */
+    schema: p.text().nullable(),
+    onViolation: p.text().$type<SchemaViolationPolicy>(),
+    isDeprecated: p.boolean(),
+    createdAt: p.datetime().columnType('timestamptz'),
+  },
+})
+
+export type EventType = InferEntity<typeof EventTypeEntity>

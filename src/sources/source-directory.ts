@@ -4,23 +4,20 @@ import type { ProjectId, SourceId } from '../kernel/ids.ts'
 import { createEpochCache, type Epochs } from '../live/epoch.ts'
 import type { Sealer } from '../secrets/index.ts'
 import { openSecrets } from '../secrets/secret-store.ts'
+import type { IngressSource } from './ingress-source.ts'
 import { hashOfToken, isToken } from './ingress-token.ts'
 import type { VerificationPreset } from './source.entity.ts'
 
-/** What a request to a source needs to know of it. */
-export interface IngressSource {
-  readonly id: SourceId
-  readonly projectId: ProjectId
-  readonly name: string
-  readonly maxBodyBytes: number
-  /** Null when the token in the address is all. A request must satisfy one of the secrets. */
-  readonly verification: { readonly preset: VerificationPreset; readonly secrets: readonly KeyObject[] } | null
-}
+export type { AcceptedResponse, IngressSource } from './ingress-source.ts'
 
 /** Sources on the hot path: read once, then from memory until the configuration changes. */
 export interface SourceDirectory {
   /** @param token the secret part of the address, as it came. */
   byToken(token: string): Promise<IngressSource | null>
+  /** By the named address. Null also where the source verifies nobody: its name alone proves nothing. */
+  byQueue(projectName: string, sourceName: string): Promise<IngressSource | null>
+  /** For those who have shown an API key of the project. */
+  byName(projectId: ProjectId, sourceName: string): Promise<IngressSource | null>
   byId(id: SourceId): Promise<IngressSource | null>
 }
 

@@ -40,6 +40,11 @@ export function deliveriesChannel(projectId: string): string {
   return `deliveries:${projectId}`
 }
 
+/** No payload: the source has turned requests away. */
+export function refusalsChannel(sourceId: string): string {
+  return `refusals:${sourceId}`
+}
+
 /** Payload: the name of a task that there is work of. */
 export const tasksChannel = 'tasks'
 

@@ -1,0 +1,74 @@
+import type { Sql } from '../db/sql.ts'
+import type { SourceId } from '../kernel/ids.ts'
+import type { Refusal } from './refusal.ts'
+
+/**
+ * Stores refusals; those that are there already stay as they are, so that a batch whose answer got lost may be repeated.
+ *
+ * @returns the source of each row that was new. What was refused by a source that is gone is left out.
+ */
+export async function insertRefusals(sql: Sql, batch: readonly Refusal[]): Promise<SourceId[]> {
+  const column = <Value>(value: (refusal: Refusal) => Value): Value[] => batch.map(value)
+  const rows = await sql.query<{ source_id: SourceId }>(insertText, [
+    column((r) => r.id),
+    column((r) => r.projectId),
+    column((r) => r.sourceId),
+    column((r) => r.refusedAt),
+    column((r) => r.reason),
+    column((r) => r.detail),
+    column((r) => r.status),
+    column((r) => r.method),
+    column((r) => r.remoteAddress),
+    column((r) => r.bodyBytes),
+    column((r) => r.signature),
+    column((r) => r.signedContentDigest),
+    column((r) => r.clockSkewMs),
+  ])
+  return rows.map((row) => row.source_id)
+}
+
+/** Drops all but the latest of each source. */
+export async function trimRefusals(sql: Sql, sourceIds: readonly SourceId[], keptRows: number): Promise<void> {
+  await sql.query(trimText, [sourceIds, keptRows])
+}
+
+// The share of the source's row holds off its deletion until the commit, so that the purge that follows finds our rows.
+// Indexes: sources_pkey, refusals_pkey.
+const insertText = `
+  with source as materialized (
+    select s.id
+      from sources as s
+     where s.id = any($3::text[])
+     order by s.id
+       for key share
+  )
+  insert into refusals (id, project_id, source_id, refused_at, reason, detail, status, method, remote_address,
+                        body_bytes, signature, signed_content_digest, clock_skew_ms)
+  select r.*
+    from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::int[], $8::text[],
+                $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[])
+      as r (id, project_id, source_id, refused_at, reason, detail, status, method, remote_address, body_bytes,
+            signature, signed_content_digest, clock_skew_ms)
+    join source as s on s.id = r.source_id
+   order by r.id
+      on conflict (id) do nothing
+  returning source_id`
+
+// What another process trims just now is locked, and left to it. Index: refusals_source_id_id_index.
+const trimText = `
+  with surplus as materialized (
+    select r.id
+      from unnest($1::text[]) as s (source_id)
+     cross join lateral (
+       select x.id
+         from refusals as x
+        where x.source_id = s.source_id
+        order by x.id desc
+       offset $2::int
+        limit 1) as newest
+      join refusals as r on r.source_id = s.source_id and r.id <= newest.id
+       for update of r skip locked
+  )
+  delete from refusals as r
+   using surplus as s
+   where r.id = s.id`

@@ -83,7 +83,8 @@ const headsText = `
 
 const columns = `
   m.id, m.project_id, m.source_id, m.sequence, m.received_at, m.method, m.path, m.query, m.headers, m.content_type,
-  m.remote_address, m.body, m.event_id, m.event_source, m.event_type, m.event_subject, m.event_time`
+  m.remote_address, m.body, m.event_id, m.event_source, m.event_type, m.event_subject, m.event_time,
+  m.event_data_schema, m.event_extensions, m.schema_violation`
 
 // One page of a source's log. Sequence breaks no ties because it is unique per source; the running sum ends the page
 // by bytes without reading the bodies beyond. Index: messages_pkey.
@@ -146,6 +147,9 @@ interface MessageRow {
   event_type: string | null
   event_subject: string | null
   event_time: Date | null
+  event_data_schema: string | null
+  event_extensions: string | null
+  schema_violation: string | null
 }
 
 /** What a row takes beside its body and headers, roughly. */
@@ -170,6 +174,9 @@ function messageOf(row: MessageRow): StoredMessage {
     eventType: row.event_type,
     eventSubject: row.event_subject,
     eventTime: row.event_time,
+    eventDataSchema: row.event_data_schema,
+    eventExtensions: row.event_extensions,
+    schemaViolation: row.schema_violation,
     sizeBytes: row.body.length + row.headers.length + rowOverheadBytes,
   }
 }

@@ -21,6 +21,12 @@ export interface NewMessage {
   readonly eventType: string | null
   readonly eventSubject: string | null
   readonly eventTime: Date | null
+  /** An absolute URI. */
+  readonly eventDataSchema: string | null
+  /** CloudEvents extension attributes, as the JSON text of an object; null when there are none. */
+  readonly eventExtensions: string | null
+  /** How it breaks the schema of its type, where that is only noted. */
+  readonly schemaViolation: string | null
 }
 
 /** One message of a source's log. Never changes. */

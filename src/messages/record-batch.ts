@@ -1,6 +1,7 @@
 import type { MessageId, SourceId } from '../kernel/ids.ts'
 import type { Lane } from './lane.ts'
 import {
+  type Claim,
   type ClaimRow,
   findStored,
   type HeadRow,
@@ -15,6 +16,7 @@ import {
 /**
  * What became of one message.
  * - recorded: committed; `isDuplicate` says that an earlier message answers for its claim, and `id` is that one's.
+ * - key-reused: its idempotency key stands for something else.
  * - unstorable: the database cannot hold it as it is; every repetition would fail.
  * - source-gone: the source was deleted meanwhile.
  * - unavailable: not stored as far as we know; worth a repetition.
@@ -26,6 +28,7 @@ export type Recorded =
       readonly sequence: number | null
       readonly isDuplicate: boolean
     }
+  | { readonly kind: 'key-reused' }
   | { readonly kind: 'unstorable' }
   | { readonly kind: 'source-gone' }
   | { readonly kind: 'unavailable'; readonly error: unknown }
@@ -33,12 +36,15 @@ export type Recorded =
 /** Builds the statement that inserts the fan-out tasks of these sources. */
 export type FanOutStatement = (sourceIds: readonly SourceId[]) => Promise<Statement>
 
+/** What is to be written in one transaction. */
+export interface Batch {
+  readonly items: readonly Recordable[]
+  /** Whether the items stand or fall together; they are of one source then. */
+  readonly allOrNone: boolean
+}
+
 /** @returns one answer per message, in order. Never throws. */
-export async function recordBatch(
-  lane: Lane,
-  batch: readonly Recordable[],
-  fanOut: FanOutStatement,
-): Promise<Recorded[]> {
+export async function recordBatch(lane: Lane, batch: Batch, fanOut: FanOutStatement): Promise<Recorded[]> {
   const end = await attempt(lane, batch, fanOut)
   switch (end.kind) {
     case 'committed':
@@ -53,66 +59,78 @@ export async function recordBatch(
 interface Committed {
   readonly kind: 'committed'
   /** The sources that were there. */
-  readonly heads: HeadRow[]
+  readonly sourceIds: ReadonlySet<SourceId>
   readonly stored: StoredRow[]
   readonly claims: ClaimRow[]
 }
 
 type AttemptEnd = Committed | { kind: 'refused' | 'unknown'; error: unknown }
 
-async function attempt(lane: Lane, batch: readonly Recordable[], fanOut: FanOutStatement): Promise<AttemptEnd> {
+async function attempt(lane: Lane, { items, allOrNone }: Batch, fanOut: FanOutStatement): Promise<AttemptEnd> {
   try {
-    const sourceIds = [...new Set(batch.map((item) => item.message.sourceId))].sort()
-    const hasClaims = batch.some((item) => item.claimKey !== null)
+    const sourceIds = [...new Set(items.map((item) => item.message.sourceId))].sort()
     const task = await fanOut(sourceIds)
-    const statements = [lockHeads(sourceIds), storeMessages(batch), ...(hasClaims ? [readClaims(batch)] : []), task]
-    const end = await lane.transact(statements)
+    const end = await lane.transact([
+      lockHeads(sourceIds),
+      storeMessages(items, allOrNone),
+      ...(hasClaims(items) ? [readClaims(items)] : []),
+      task,
+    ])
     if (end.kind !== 'committed') return end
     const [heads, stored, claims] = end.rows
     return {
       kind: 'committed',
-      heads: heads as HeadRow[],
+      sourceIds: new Set((heads as HeadRow[]).map((row) => row.source_id)),
       stored: stored as StoredRow[],
-      claims: hasClaims ? (claims as ClaimRow[]) : [],
+      claims: hasClaims(items) ? (claims as ClaimRow[]) : [],
     }
   } catch (error) {
     return { kind: 'refused', error }
   }
 }
 
-function answersOf(batch: readonly Recordable[], { heads, stored, claims }: Committed): Recorded[] {
-  const present = new Set(heads.map((row) => row.source_id))
+function hasClaims(items: readonly Recordable[]): boolean {
+  return items.some((item) => item.claim !== null)
+}
+
+function answersOf({ items, allOrNone }: Batch, { sourceIds, stored, claims }: Committed): Recorded[] {
   const sequences = new Map(stored.map((row) => [row.id, row.sequence]))
   const winners = new Map(claims.map((row) => [`${row.source_id} ${row.key}`, row]))
-  return batch.map(({ message, claimKey }) => {
-    if (!present.has(message.sourceId)) return { kind: 'source-gone' }
+  const answers = items.map(({ message, claim }): Recorded => {
+    if (!sourceIds.has(message.sourceId)) return { kind: 'source-gone' }
     const sequence = sequences.get(message.id)
     if (sequence !== undefined) return { kind: 'recorded', id: message.id, sequence, isDuplicate: false }
-    const winner = claimKey === null ? undefined : winners.get(`${message.sourceId} ${claimKey}`)
-    if (winner === undefined)
-      return { kind: 'unavailable', error: new Error('a message was neither stored nor claimed') }
-    return { kind: 'recorded', id: winner.message_id, sequence: winner.sequence, isDuplicate: true }
+    const winner = claim === null ? undefined : winners.get(`${message.sourceId} ${claim.key}`)
+    return winner === undefined || claim === null ? missing() : asHeldBy(winner, claim)
   })
+  const isRefused = allOrNone && answers.some((answer) => answer.kind === 'key-reused')
+  return isRefused ? answers.map(() => ({ kind: 'key-reused' })) : answers
+}
+
+function missing(): Recorded {
+  return { kind: 'unavailable', error: new Error('a message was neither stored nor claimed') }
+}
+
+function asHeldBy(winner: ClaimRow, { bodyHash }: Claim): Recorded {
+  if (bodyHash !== null && winner.body_hash !== null && !bodyHash.equals(winner.body_hash))
+    return { kind: 'key-reused' }
+  return { kind: 'recorded', id: winner.message_id, sequence: winner.sequence, isDuplicate: true }
 }
 
 // The answer to COMMIT got lost. Sending the batch again could store it twice, so only its traces are looked for.
-async function lookUp(lane: Lane, batch: readonly Recordable[], error: unknown): Promise<Recorded[]> {
-  const end = await lane.transact([findStored(batch.map((item) => item.message.id))])
-  const rows = end.kind === 'committed' ? (end.rows[0] as StoredRow[]) : []
-  const sequences = new Map(rows.map((row) => [row.id, row.sequence]))
-  return batch.map(({ message }) => {
-    const sequence = sequences.get(message.id)
-    if (sequence === undefined) return { kind: 'unavailable', error }
-    return { kind: 'recorded', id: message.id, sequence, isDuplicate: false }
-  })
+async function lookUp(lane: Lane, batch: Batch, error: unknown): Promise<Recorded[]> {
+  const { items } = batch
+  const questions = [findStored(items.map((item) => item.message.id)), ...(hasClaims(items) ? [readClaims(items)] : [])]
+  const end = await lane.transact(questions)
+  if (end.kind !== 'committed') return items.map(() => ({ kind: 'unavailable', error }))
+  const [stored, claims = []] = end.rows
+  const sourceIds = new Set(items.map((item) => item.message.sourceId))
+  const found = { sourceIds, stored: stored as StoredRow[], claims: claims as ClaimRow[] }
+  return answersOf(batch, { kind: 'committed', ...found })
 }
 
-async function afterRefusal(
-  lane: Lane,
-  batch: readonly Recordable[],
-  fanOut: FanOutStatement,
-  error: unknown,
-): Promise<Recorded[]> {
+async function afterRefusal(lane: Lane, batch: Batch, fanOut: FanOutStatement, error: unknown): Promise<Recorded[]> {
+  const { items, allOrNone } = batch
   switch (verdictOn(error)) {
     case 'try-again':
       return recordOnceMore(lane, batch, fanOut)
@@ -120,15 +138,16 @@ async function afterRefusal(
       lane.renew()
       return recordOnceMore(lane, batch, fanOut)
     case 'bad-row':
-      return batch.length === 1 ? [{ kind: 'unstorable' }] : recordParts(lane, halvesOf(batch), fanOut)
+      if (allOrNone || items.length === 1) return items.map(() => ({ kind: 'unstorable' }))
+      return recordParts(lane, halvesOf(items), fanOut)
     case 'locked-source': {
-      const parts = bySource(batch)
-      return parts.length === 1 ? batch.map(() => ({ kind: 'unavailable', error })) : recordParts(lane, parts, fanOut)
+      const parts = bySource(items)
+      return parts.length === 1 ? items.map(() => ({ kind: 'unavailable', error })) : recordParts(lane, parts, fanOut)
     }
     default:
       // A server that became read-only, for one, would refuse this session for ever.
       lane.renew()
-      return batch.map(() => ({ kind: 'unavailable', error }))
+      return items.map(() => ({ kind: 'unavailable', error }))
   }
 }
 
@@ -144,21 +163,18 @@ function verdictOn(error: unknown): 'bad-row' | 'locked-source' | 'try-again' | 
   return /^(22|23|54)/.test(code) ? 'bad-row' : 'failure'
 }
 
-async function recordOnceMore(lane: Lane, batch: readonly Recordable[], fanOut: FanOutStatement): Promise<Recorded[]> {
+async function recordOnceMore(lane: Lane, batch: Batch, fanOut: FanOutStatement): Promise<Recorded[]> {
   const end = await attempt(lane, batch, fanOut)
   if (end.kind === 'committed') return answersOf(batch, end)
   if (end.kind === 'unknown') return lookUp(lane, batch, end.error)
-  return batch.map(() => ({ kind: 'unavailable', error: end.error }))
+  return batch.items.map(() => ({ kind: 'unavailable', error: end.error }))
 }
 
 async function recordParts(lane: Lane, parts: readonly Part[], fanOut: FanOutStatement): Promise<Recorded[]> {
   const answers: Recorded[] = []
   for (const part of parts) {
-    const recorded = await recordBatch(
-      lane,
-      part.map(({ item }) => item),
-      fanOut,
-    )
+    const items = part.map(({ item }) => item)
+    const recorded = await recordBatch(lane, { items, allOrNone: false }, fanOut)
     part.forEach(({ place }, index) => {
       const answer = recorded[index]
       if (answer !== undefined) answers[place] = answer

@@ -6,13 +6,20 @@ import type { NewMessage } from './message.ts'
  * waiting for answers in between: nothing that a later one needs is decided by us, all of it by the database.
  */
 
-/** A claim older than this no longer keeps a second message out. */
-const claimWindow = '24 hours'
+/** What keeps a second message out: an idempotency key, or the sender's own id of the event. */
+export interface Claim {
+  /** Prefixed by its kind, so that keys and ids do not meet; at most 300 characters, since it is indexed. */
+  readonly key: string
+  /** SHA-256 of what the key came with: the same key with something else is a mistake. Null: the key alone counts. */
+  readonly bodyHash: Buffer | null
+  /** How long it keeps others out, from the receipt on. */
+  readonly windowMs: number
+}
 
-/** One message with the key that keeps a second one out: an idempotency key or the sender's own id of the event. */
+/** One message with its claim. */
 export interface Recordable {
   readonly message: NewMessage
-  readonly claimKey: string | null
+  readonly claim: Claim | null
 }
 
 export interface Statement {
@@ -44,12 +51,20 @@ export interface HeadRow {
 }
 
 /**
- * Claims keys, gives sequences to the messages whose claim won (so that they stay dense), stores these and moves the
- * heads. What came for a source that is gone does nothing. All bodies travel as one binary parameter and are cut apart
- * by the database: text forms would double them.
+ * Gives sequences to the messages whose claims nobody holds (so that they stay dense), stores these with their claims
+ * and moves the heads. What came for a source that is gone does nothing. All bodies travel as one binary parameter and
+ * are cut apart by the database: text forms would double them.
+ *
+ * Claims are looked at, not fought for: whoever writes claims of a source has locked its head before.
+ *
+ * @param allOrNone whether a key that was used with something else keeps out all of the batch.
  */
-export function storeMessages(batch: readonly Recordable[]): Statement {
-  return { name: 'record-store', text: storeText, values: [JSON.stringify(recordsOf(batch)), bodiesOf(batch)] }
+export function storeMessages(batch: readonly Recordable[], allOrNone: boolean): Statement {
+  return {
+    name: 'record-store',
+    text: storeText,
+    values: [JSON.stringify(recordsOf(batch)), bodiesOf(batch), allOrNone],
+  }
 }
 
 export interface StoredRow {
@@ -57,17 +72,16 @@ export interface StoredRow {
   readonly sequence: number
 }
 
-/** Who holds the keys of this batch: for a claim that lost, the earlier message. Sees what the claims waited for. */
+/** Who holds the keys of this batch: for a claim that lost, the earlier message. Index: claims_pkey. */
 export function readClaims(batch: readonly Recordable[]): Statement {
-  const claimed = batch.filter((item) => item.claimKey !== null)
+  const claimed = batch.filter((item) => item.claim !== null)
   return {
     name: 'record-read-claims',
     text: `
-      select c.source_id, c.key, c.message_id, m.sequence
+      select c.source_id, c.key, c.message_id, c.sequence, c.body_hash
         from unnest($1::text[], $2::text[]) as k (source_id, key)
-        join claims as c on c.source_id = k.source_id and c.key = k.key
-        left join messages as m on m.id = c.message_id`,
-    values: [claimed.map((item) => item.message.sourceId), claimed.map((item) => item.claimKey)],
+        join claims as c on c.source_id = k.source_id and c.key = k.key`,
+    values: [claimed.map((item) => item.message.sourceId), claimed.map((item) => item.claim?.key)],
   }
 }
 
@@ -75,8 +89,9 @@ export interface ClaimRow {
   readonly source_id: SourceId
   readonly key: string
   readonly message_id: MessageId
-  /** Null when retention has dropped the message. */
+  /** Null in claims of earlier versions. */
   readonly sequence: number | null
+  readonly body_hash: Buffer | null
 }
 
 /** Which of these messages are there: the answer when a commit's own answer got lost. Index: messages_id_unique. */
@@ -90,49 +105,65 @@ export function findStored(ids: readonly MessageId[]): Statement {
 
 const storeText = `
   with input as materialized (
-    select r.*
+    select r.*, decode(r.claim_hash, 'hex') as body_hash, h.last_sequence, h.log_bytes
       from json_to_recordset($1::json) as r (
         place int, id text, source_id text, project_id text, received_at timestamptz, method text, path text,
         query text, headers text, content_type text, remote_address text, event_id text, event_source text,
-        event_type text, event_subject text, event_time timestamptz, claim_key text, body_offset int, body_bytes int
+        event_type text, event_subject text, event_time timestamptz, event_data_schema text, event_extensions text,
+        schema_violation text, claim_key text, claim_hash text, claim_window_ms bigint, body_offset int, body_bytes int
       )
       join source_heads as h on h.source_id = r.source_id
-  ), claimed as (
-    insert into claims as c (source_id, key, message_id, claimed_at)
-    select i.source_id, i.claim_key, i.id, i.received_at
+  ), held as materialized (
+    select i.place, c.body_hash is distinct from i.body_hash as is_other
       from input as i
-     where i.claim_key is not null
-     order by i.source_id, i.claim_key
-        on conflict (source_id, key) do update
-       set message_id = excluded.message_id, claimed_at = excluded.claimed_at
-     where c.claimed_at < excluded.claimed_at - interval '${claimWindow}'
-    returning c.message_id
-  ), accepted as (
-    select i.*, row_number() over (partition by i.source_id order by i.place) as rise
+      join claims as c on c.source_id = i.source_id and c.key = i.claim_key
+     where c.expires_at > i.received_at
+  ), accepted as materialized (
+    select i.*,
+           i.last_sequence + row_number() over earlier as sequence,
+           i.log_bytes + sum(i.body_bytes) over earlier as bytes
       from input as i
-     where i.claim_key is null
-        or i.id in (select c.message_id from claimed as c)
+     where not exists (select from held as h where h.place = i.place)
+       and not ($3::boolean and exists (select from held as h where h.is_other))
+    window earlier as (partition by i.source_id order by i.place)
   ), stored as (
     insert into messages (
       source_id, sequence, id, project_id, received_at, method, path, query, headers, content_type, remote_address,
-      body, event_id, event_source, event_type, event_subject, event_time)
-    select h.source_id, h.last_sequence + a.rise, a.id, a.project_id, a.received_at, a.method, a.path, a.query,
-           a.headers, a.content_type, a.remote_address, substring($2::bytea from a.body_offset + 1 for a.body_bytes),
-           a.event_id, a.event_source, a.event_type, a.event_subject, a.event_time
+      body, event_id, event_source, event_type, event_subject, event_time, event_data_schema, event_extensions,
+      schema_violation, log_bytes)
+    select a.source_id, a.sequence, a.id, a.project_id, a.received_at, a.method, a.path, a.query, a.headers,
+           a.content_type, a.remote_address, substring($2::bytea from a.body_offset + 1 for a.body_bytes), a.event_id,
+           a.event_source, a.event_type, a.event_subject, a.event_time, a.event_data_schema, a.event_extensions,
+           a.schema_violation, a.bytes
       from accepted as a
-      join source_heads as h on h.source_id = a.source_id
-    returning id, source_id, sequence
+    returning id, source_id, sequence, log_bytes
+  ), claimed as (
+    insert into claims (source_id, key, message_id, sequence, body_hash, claimed_at, expires_at)
+    select a.source_id, a.claim_key, a.id, a.sequence, a.body_hash, a.received_at,
+           a.received_at + a.claim_window_ms * interval '1 millisecond'
+      from accepted as a
+     where a.claim_key is not null
+     order by a.source_id, a.claim_key
+        on conflict (source_id, key) do update
+       set message_id = excluded.message_id,
+           sequence = excluded.sequence,
+           body_hash = excluded.body_hash,
+           claimed_at = excluded.claimed_at,
+           expires_at = excluded.expires_at
   ), moved as (
     update source_heads as h
-       set last_sequence = s.last_sequence
-      from (select s.source_id, max(s.sequence) as last_sequence from stored as s group by s.source_id) as s
+       set last_sequence = s.last_sequence,
+           log_bytes = s.log_bytes
+      from (select s.source_id, max(s.sequence) as last_sequence, max(s.log_bytes) as log_bytes
+              from stored as s
+             group by s.source_id) as s
      where h.source_id = s.source_id
   )
   select s.id, s.sequence from stored as s`
 
 function recordsOf(batch: readonly Recordable[]): object[] {
   let offset = 0
-  return batch.map(({ message, claimKey }, place) => {
+  return batch.map(({ message, claim }, place) => {
     const bodyOffset = offset
     offset += message.body.length
     return {
@@ -152,7 +183,12 @@ function recordsOf(batch: readonly Recordable[]): object[] {
       event_type: message.eventType,
       event_subject: message.eventSubject,
       event_time: message.eventTime,
-      claim_key: claimKey,
+      event_data_schema: message.eventDataSchema,
+      event_extensions: message.eventExtensions,
+      schema_violation: message.schemaViolation,
+      claim_key: claim?.key,
+      claim_hash: claim?.bodyHash?.toString('hex'),
+      claim_window_ms: claim?.windowMs,
       body_offset: bodyOffset,
       body_bytes: message.body.length,
     }

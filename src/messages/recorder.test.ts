@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -6,6 +7,7 @@ import { until } from '../../test/support/until.ts'
 import { newId, type SourceId } from '../kernel/ids.ts'
 import type { NewMessage } from './message.ts'
 import { createMessageStore } from './message-store.ts'
+import type { Claim, Recordable } from './record-statements.ts'
 import type { Recorder } from './recorder.ts'
 
 let recording: Recording
@@ -16,8 +18,15 @@ beforeEach(async () => {
 
 afterEach(() => recording.close())
 
-const record = (recorder: Recorder, message: NewMessage, claimKey: string | null = null) =>
-  recorder.record({ message, claimKey })
+const dayMs = 24 * 3_600_000
+
+const claimOf = (key: string | null, bodyHash: Buffer | null = null): Claim | null =>
+  key === null ? null : { key, bodyHash, windowMs: dayMs }
+
+const record = (recorder: Recorder, message: NewMessage, key: string | null = null, bodyHash: Buffer | null = null) =>
+  recorder.record({ message, claim: claimOf(key, bodyHash) })
+
+const hashOf = (text: string) => createHash('sha256').update(text).digest()
 
 test('sequences are dense and in the order of arrival, for each of many sources at once', async () => {
   const recorder = recording.recorder()
@@ -77,13 +86,83 @@ test('of a hundred requests with one key, in two processes, one is stored and al
   expect(await record(one, newMessage(source))).toMatchObject({ sequence: 2, isDuplicate: false })
 })
 
-test('a key holds for 24 hours, and per source', async () => {
+test('a key holds for its window, and per source', async () => {
   const recorder = recording.recorder()
   const [source, other] = [await recording.newSource(), await recording.newSource()]
   await record(recorder, newMessage(source), 'key-1')
   expect(await record(recorder, newMessage(other), 'key-1')).toMatchObject({ sequence: 1, isDuplicate: false })
-  await recording.sql.query(`update claims set claimed_at = claimed_at - interval '24 hours 1 second'`)
+  await recording.sql.query(`update claims set expires_at = expires_at - interval '24 hours 1 second'`)
   expect(await record(recorder, newMessage(source), 'key-1')).toMatchObject({ sequence: 2, isDuplicate: false })
+})
+
+test('a key with another body is refused, whether the first came in the same batch or long before', async () => {
+  const recorder = recording.recorder({ limits: { lanes: 1 } })
+  const source = await recording.newSource()
+  const [first, same, other] = await Promise.all([
+    record(recorder, newMessage(source), 'key-1', hashOf('a')),
+    record(recorder, newMessage(source), 'key-1', hashOf('a')),
+    record(recorder, newMessage(source), 'key-1', hashOf('b')),
+  ])
+  expect(first).toMatchObject({ kind: 'recorded', sequence: 1, isDuplicate: false })
+  expect(same).toMatchObject({ kind: 'recorded', sequence: 1, isDuplicate: true })
+  expect(other).toEqual({ kind: 'key-reused' })
+  expect(await record(recorder, newMessage(source), 'key-1', hashOf('c'))).toEqual({ kind: 'key-reused' })
+  expect(await record(recorder, newMessage(source), 'key-1', hashOf('a'))).toEqual(same)
+})
+
+test('a key answers as the first time although retention has dropped its message', async () => {
+  const recorder = recording.recorder()
+  const source = await recording.newSource()
+  await record(recorder, newMessage(source))
+  const first = await record(recorder, newMessage(source), 'key-1')
+  await recording.sql.query(`delete from messages`)
+  expect(await record(recorder, newMessage(source), 'key-1')).toEqual({ ...first, isDuplicate: true })
+})
+
+test('of several messages that stand together all are stored, in their order, or none', async () => {
+  const recorder = recording.recorder({ limits: { lanes: 1 } })
+  const source = await recording.newSource()
+  const several = (count: number, change: (index: number) => Partial<NewMessage> = () => ({})) =>
+    Array.from({ length: count }, (_, index) => ({ message: newMessage(source, change(index)), claim: null }))
+  const recordAll = async (items: Recordable[]) => {
+    const [first, ...more] = items
+    if (first === undefined) throw new RangeError('no items')
+    const answers = await recorder.recordAll([first, ...more])
+    return 'kind' in answers ? [answers] : answers
+  }
+  const [whole, poisoned, single] = await Promise.all([
+    recordAll(several(3)),
+    recordAll(several(3, (index) => (index === 1 ? { eventType: 'poisoned\u0000' } : {}))),
+    record(recorder, newMessage(source)),
+  ])
+  expect(whole.map((answer) => answer.kind === 'recorded' && answer.sequence)).toEqual([1, 2, 3])
+  expect(new Set(poisoned.map((answer) => answer.kind))).toEqual(new Set(['unstorable']))
+  expect(single).toMatchObject({ kind: 'recorded', sequence: 4 })
+
+  await record(recorder, newMessage(source), 'taken', hashOf('a'))
+  const claimed = several(2).map(({ message }, index) => ({
+    message,
+    claim: claimOf(index === 1 ? 'taken' : 'free', hashOf('b')),
+  }))
+  expect(await recordAll(claimed)).toEqual([{ kind: 'key-reused' }, { kind: 'key-reused' }])
+  expect(await recording.logOf(source)).toHaveLength(5)
+
+  const repeated = ['x', 'y', 'x'].map((key) => ({ message: newMessage(source), claim: claimOf(key) }))
+  expect(await recordAll(repeated)).toMatchObject([
+    { sequence: 6, isDuplicate: false },
+    { sequence: 7, isDuplicate: false },
+    { sequence: 6, isDuplicate: true },
+  ])
+})
+
+test('the log counts the bytes of all its bodies, in every message', async () => {
+  const recorder = recording.recorder()
+  const source = await recording.newSource()
+  for (const bytes of [10, 0, 5]) await record(recorder, newMessage(source, { body: Buffer.alloc(bytes) }))
+  await Promise.all([1, 2].map((bytes) => record(recorder, newMessage(source, { body: Buffer.alloc(bytes) }))))
+  const rows = await recording.sql.query(`select m.log_bytes from messages as m order by m.sequence`)
+  expect(rows.map((row) => Object.values(row)[0])).toEqual([10, 10, 15, 16, 18])
+  expect(await recording.sql.query(`select log_bytes from source_heads`)).toEqual([{ log_bytes: 18 }])
 })
 
 test('a source whose head is locked delays the others once at most, and works again afterwards', async () => {

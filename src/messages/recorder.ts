@@ -24,9 +24,19 @@ import {
  */
 export interface Recorder {
   /** Never throws. `overloaded` at once when the queue is full: nothing was stored. */
-  record(item: Recordable): Promise<Recorded | { readonly kind: 'overloaded' }>
+  record(item: Recordable): Promise<Recorded | Overloaded>
+  /**
+   * All or none of several messages of one source, one at least; they get sequences in their order. Never throws.
+   *
+   * @returns an answer for each; unless every one is `recorded`, none of them was stored.
+   */
+  recordAll(items: Waiting['items']): Promise<readonly Recorded[] | Overloaded>
   /** Answers all that waits, then closes the connections. */
   close(): Promise<void>
+}
+
+interface Overloaded {
+  readonly kind: 'overloaded'
 }
 
 export interface RecorderOptions {
@@ -88,12 +98,15 @@ export function createRecorder(options: RecorderOptions): Recorder {
     while (station.waiting.length > 0) {
       const taken = takeBatch(station, limits)
       const started = performance.now()
-      const answers = await recordMerged(station.lane, taken, options.fanOutStatement)
+      const items = taken.flatMap((waiting) => waiting.items)
+      const allOrNone = items.length > taken.length
+      const answers = await recordMerged(station.lane, items, allOrNone, options.fanOutStatement)
       meters.seconds.observe((performance.now() - started) / 1000)
-      meters.messages.observe(taken.length)
+      meters.messages.observe(items.length)
       leave(station, taken)
-      announce(options, taken, answers)
-      lockedSourcesOf(taken, answers).forEach(locked.add)
+      announce(options, items, answers)
+      giveAnswers(taken, answers)
+      lockedSourcesOf(items, answers).forEach(locked.add)
       // What else waits for a locked source would delay the others once more with each batch.
       if (station !== aside && !locked.isEmpty()) move(station, aside, ({ message }) => locked.has(message.sourceId))
       if (aside.waiting.length > 0) aside.running ??= work(aside)
@@ -101,13 +114,19 @@ export function createRecorder(options: RecorderOptions): Recorder {
     station.running = null
   }
 
+  function recordAll(items: Waiting['items']): Promise<readonly Recorded[] | Overloaded> {
+    const station = stationOf(items[0].message.sourceId)
+    if (!hasRoom(station.queue, items)) return Promise.resolve({ kind: 'overloaded' })
+    const recorded = enter(station, items)
+    station.running ??= work(station)
+    return recorded
+  }
+
   return {
-    record(item) {
-      const station = stationOf(item.message.sourceId)
-      if (!hasRoom(station.queue, item)) return Promise.resolve({ kind: 'overloaded' })
-      const recorded = enter(station, item)
-      station.running ??= work(station)
-      return recorded
+    recordAll,
+    async record(item) {
+      const recorded = await recordAll([item])
+      return 'kind' in recorded ? recorded : (recorded[0] ?? noAnswer())
     },
     async close() {
       for (const station of [...shared, aside]) await station.running
@@ -116,28 +135,39 @@ export function createRecorder(options: RecorderOptions): Recorder {
   }
 }
 
-function announce(options: RecorderOptions, taken: readonly Waiting[], answers: readonly Recorded[]): void {
+function announce(options: RecorderOptions, items: readonly Recordable[], answers: readonly Recorded[]): void {
   const heads = new Map<SourceId, number>()
   let failure: unknown
-  taken.forEach(({ item, answer }, index) => {
-    const recorded = answers[index] ?? { kind: 'unavailable', error: new Error('no answer for a message') }
-    const { sourceId } = item.message
-    if (recorded.kind === 'recorded' && !recorded.isDuplicate && recorded.sequence !== null)
-      heads.set(sourceId, Math.max(heads.get(sourceId) ?? 0, recorded.sequence))
+  answers.forEach((recorded, index) => {
+    const sourceId = items[index]?.message.sourceId
     if (recorded.kind === 'unavailable') failure = recorded.error
-    answer(recorded)
+    if (sourceId === undefined || recorded.kind !== 'recorded' || recorded.isDuplicate || recorded.sequence === null)
+      return
+    heads.set(sourceId, Math.max(heads.get(sourceId) ?? 0, recorded.sequence))
   })
   if (heads.size > 0) options.onCommitted(heads)
-  if (failure !== undefined) options.onError(failure, taken.length)
+  if (failure !== undefined) options.onError(failure, items.length)
 }
 
-function lockedSourcesOf(taken: readonly Waiting[], answers: readonly Recorded[]): SourceId[] {
-  return taken
+function giveAnswers(taken: readonly Waiting[], answers: readonly Recorded[]): void {
+  let place = 0
+  for (const { items, answer } of taken) {
+    answer(answers.slice(place, place + items.length))
+    place += items.length
+  }
+}
+
+function noAnswer(): Recorded {
+  return { kind: 'unavailable', error: new Error('no answer for a message') }
+}
+
+function lockedSourcesOf(items: readonly Recordable[], answers: readonly Recorded[]): SourceId[] {
+  return items
     .filter((_, index) => {
       const recorded = answers[index]
       return recorded?.kind === 'unavailable' && isLockTimeout(recorded.error)
     })
-    .map(({ item }) => item.message.sourceId)
+    .map(({ message }) => message.sourceId)
 }
 
 /** The sources whose heads were found locked within the last while. */
@@ -156,22 +186,35 @@ function createLockedSources() {
 }
 
 /** Of equal claims in one batch the first goes to the database; the others get its answer as duplicates. */
-async function recordMerged(lane: Lane, taken: readonly Waiting[], fanOut: FanOutStatement): Promise<Recorded[]> {
+async function recordMerged(
+  lane: Lane,
+  items: readonly Recordable[],
+  allOrNone: boolean,
+  fanOut: FanOutStatement,
+): Promise<Recorded[]> {
   const leaders: Recordable[] = []
   const leaderOfClaim = new Map<string, number>()
-  const places = taken.map(({ item }) => {
-    const claim = item.claimKey === null ? null : `${item.message.sourceId} ${item.claimKey}`
+  const places = items.map((item) => {
+    const claim = item.claim === null ? null : `${item.message.sourceId} ${item.claim.key}`
     const earlier = claim === null ? undefined : leaderOfClaim.get(claim)
-    if (earlier !== undefined) return { place: earlier, follows: true }
+    if (earlier !== undefined) return earlier
     const place = leaders.push(item) - 1
     if (claim !== null) leaderOfClaim.set(claim, place)
-    return { place, follows: false }
+    return place
   })
-  const answers = await recordBatch(lane, leaders, fanOut)
-  return places.map(({ place, follows }) => {
-    const answer = answers[place] ?? { kind: 'unavailable', error: new Error('no answer for a message') }
-    return follows && answer.kind === 'recorded' ? { ...answer, isDuplicate: true } : answer
+  const answers = await recordBatch(lane, { items: leaders, allOrNone }, fanOut)
+  return items.map((item, index) => {
+    const place = places[index] ?? 0
+    const leader = leaders[place]
+    const answer = answers[place] ?? noAnswer()
+    return leader === undefined || leader === item ? answer : following(item, leader, answer)
   })
+}
+
+function following(item: Recordable, leader: Recordable, answer: Recorded): Recorded {
+  if (answer.kind !== 'recorded') return answer
+  const [ours, theirs] = [item.claim?.bodyHash, leader.claim?.bodyHash]
+  return ours && theirs && !ours.equals(theirs) ? { kind: 'key-reused' } : { ...answer, isDuplicate: true }
 }
 
 function metersOf(metrics: Registry, queuedMessages: () => number) {

@@ -87,6 +87,9 @@ export function newMessage(sourceId: SourceId, change: Partial<NewMessage> = {})
     eventType: null,
     eventSubject: null,
     eventTime: null,
+    eventDataSchema: null,
+    eventExtensions: null,
+    schemaViolation: null,
     ...change,
   }
 }

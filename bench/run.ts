@@ -3,20 +3,26 @@ import { availableParallelism, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { deliver } from './deliver.ts'
 import { ingest } from './ingest.ts'
+import { ingestGrowth } from './ingest-growth.ts'
 import type { Bench, BenchResult } from './rig/bench.ts'
 import { Resources } from './rig/resources.ts'
 import { rounded } from './rig/statistics.ts'
 import { tableOf } from './rig/table.ts'
 import { stream } from './stream.ts'
 
-const benches: Readonly<Record<string, Bench>> = { ingest, stream, deliver }
+const benches: Readonly<Record<string, Bench>> = {
+  ingest,
+  'ingest-growth': ingestGrowth,
+  stream,
+  deliver,
+}
 
 const help = `Measures the gateway beside floors: the least that any program doing this work must pay.
 
 npm run -s bench -- <name> [options]
 
 ${Object.entries(benches)
-  .map(([name, { summary }]) => `  ${name.padEnd(9)}${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(15)}${summary}`)
   .join('\n')}
 
   --rounds N      turns of each target; default 5

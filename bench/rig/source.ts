@@ -17,16 +17,23 @@ const createSource = `mutation ($input: CreateSourceInput!) {
   }
 }`
 
-/** @param githubSecret verifies senders as GitHub signs; null accepts whoever knows the address. */
+interface SourceOptions {
+  readonly name: string
+  /** Verifies senders as GitHub signs; null accepts whoever knows the address. */
+  readonly githubSecret: string | null
+  /** Further fields of `CreateSourceInput`. */
+  readonly settings?: object
+}
+
 export async function openSource(
   gateway: Gateway,
-  { name, githubSecret }: { name: string; githubSecret: string | null },
+  { name, githubSecret, settings = {} }: SourceOptions,
 ): Promise<OpenSource> {
   const verification =
     githubSecret === null ? {} : { verification: { preset: { preset: 'GITHUB', secret: githubSecret } } }
   const { createSource: answer } = await gateway.graphql<{
     createSource: { source?: { id: string; ingressUrl: string }; message?: string }
-  }>(createSource, { input: { name, ...verification } })
+  }>(createSource, { input: { name, ...verification, ...settings } })
   if (answer.source === undefined) {
     throw new Error(`no source: ${answer.message}`)
   }

@@ -215,7 +215,7 @@ async function newProject(deps: Deps, recorder: ReturnType<typeof createRecorder
       doneValue(await createEndpoint(deps, reach, { url, sourceIds: sourceIds ?? null })).endpoint,
     async message(source, change = {}) {
       const message = newMessage(source.id, { projectId: id, remoteAddress: '192.0.2.1', ...change })
-      const recorded = await recorder.record({ message, claimKey: null })
+      const recorded = await recorder.record({ message, claim: null })
       if (recorded.kind !== 'recorded' || recorded.sequence === null) throw new Error(`not recorded: ${recorded.kind}`)
       return { ...message, sequence: recorded.sequence, sizeBytes: 0 }
     },

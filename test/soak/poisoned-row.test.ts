@@ -14,7 +14,7 @@ test(
       const messages = Array.from({ length }, (_, place) =>
         newMessage(source, place === poisonedPlace ? { eventSubject: '\u0000' } : {}),
       )
-      const answers = await Promise.all(messages.map((message) => recorder.record({ message, claimKey: null })))
+      const answers = await Promise.all(messages.map((message) => recorder.record({ message, claim: null })))
       const wrong = answers.filter(({ kind }, place) => kind !== (place === poisonedPlace ? 'unstorable' : 'recorded'))
       expect(wrong, `poisoned place ${poisonedPlace} of ${length}`).toEqual([])
     }

@@ -1,0 +1,136 @@
+import { isUtf8 } from 'node:buffer'
+import { isJsonType, parseMediaType } from '../kernel/media-type.ts'
+import { checkAttributes, contextOf } from './attributes.ts'
+import { type AttributeValue, malformed, type Parsed, type ParsedEvent } from './event.ts'
+import { firstCharacter, itemsOf, type Member, membersOf } from './json-spans.ts'
+
+/*
+ * The JSON event format and the JSON batch format of CloudEvents 1.0.2, and the plain form of ours: the same members, of
+ * which only `type` must be there, and `timestamp` may stand for `time` as in the payload of Standard Webhooks.
+ */
+
+/** A batch is read and stored at once. */
+export const maxBatchEvents = 500
+
+/** @param contentType as the header has it; formats other than JSON are not accepted. */
+export function parseStructured(body: Buffer, contentType: string): Parsed {
+  const text = textOf(body, contentType, 'application/cloudevents+json')
+  return typeof text === 'string' ? eventsOf([readEvent(text, strict)]) : text
+}
+
+/** An empty batch is valid: there are no events. */
+export function parseBatch(body: Buffer, contentType: string): Parsed {
+  const text = textOf(body, contentType, 'application/cloudevents-batch+json')
+  return typeof text === 'string' ? parseList(text, strict) : text
+}
+
+/** One event in the plain form, or a list of these. */
+export function parsePlain(body: Buffer, contentType: string): Parsed {
+  const text = textOf(body, contentType, 'application/json')
+  if (typeof text !== 'string') return text
+  return firstCharacter(text) === '[' ? parseList(text, plain) : eventsOf([readEvent(text, plain)])
+}
+
+/** What the members of an event must be like. */
+interface Form {
+  readonly required: readonly string[]
+  readonly aliases: ReadonlyMap<string, string>
+}
+
+const strict: Form = { required: ['id', 'source', 'specversion', 'type'], aliases: new Map() }
+const plain: Form = { required: ['type'], aliases: new Map([['timestamp', 'time']]) }
+
+function textOf(body: Buffer, contentType: string, accepted: string): string | Parsed {
+  const type = parseMediaType(contentType)
+  const isAccepted = type?.essence === accepted || (accepted === 'application/json' && type && isJsonType(type))
+  if (!isAccepted) return { kind: 'not-accepted', detail: `This format is not read here; send ${accepted}.` }
+  if (!['utf-8', 'utf8', 'us-ascii', null].includes(type?.charset ?? null))
+    return { kind: 'not-accepted', detail: 'Events are read as UTF-8 only.' }
+  return isUtf8(body) ? body.toString().replace(/^\ufeff/, '') : malformed('The body is not UTF-8.')
+}
+
+function parseList(text: string, form: Form): Parsed {
+  const items = itemsOf(text, maxBatchEvents)
+  if (items === null) return malformed('The body is not a JSON list.')
+  if (items.length > maxBatchEvents) return malformed(`At most ${maxBatchEvents} events can be sent at once.`)
+  return eventsOf(
+    items.map(({ start, end }) => readEvent(text.slice(start, end), form)),
+    true,
+  )
+}
+
+function eventsOf(read: readonly (ParsedEvent | string)[], isList = false): Parsed {
+  const events: ParsedEvent[] = []
+  for (const [place, event] of read.entries()) {
+    if (typeof event === 'string') return malformed(isList ? `Event ${place}, counted from 0: ${event}` : event)
+    events.push(event)
+  }
+  return { kind: 'events', events }
+}
+
+/** @returns the event, or a sentence that says what is wrong with it. */
+function readEvent(text: string, form: Form): ParsedEvent | string {
+  const members = membersOf(text)
+  if (members === null) return 'An event is a JSON object.'
+  const sorted = sortMembers(text, members, form)
+  if (typeof sorted === 'string') return sorted
+  const [wrong] = checkAttributes(sorted.attributes, form.required)
+  if (wrong !== undefined) return wrong.message
+  const context = contextOf(sorted.attributes)
+  const data = readData(sorted, context.dataContentType)
+  if (!Buffer.isBuffer(data)) return data
+  // An event without a data type has data in JSON; said outright, that holds wherever the event goes.
+  const isJson = context.dataContentType === null && sorted.data !== null
+  return { context: isJson ? { ...context, dataContentType: 'application/json' } : context, data }
+}
+
+interface Sorted {
+  readonly attributes: Map<string, AttributeValue>
+  /** JSON texts; null when there is no such member. */
+  data: string | null
+  base64: string | null
+}
+
+function sortMembers(text: string, members: readonly Member[], form: Form): Sorted | string {
+  const sorted: Sorted = { attributes: new Map(), data: null, base64: null }
+  const names = new Set<string>()
+  for (const { name: spelled, start, end } of members) {
+    const name = form.aliases.get(spelled) ?? spelled
+    if (names.has(name)) return `\`${name.slice(0, 64)}\` is there twice.`
+    names.add(name)
+    const json = text.slice(start, end)
+    if (name === 'data') sorted.data = json
+    else if (json === 'null') continue
+    else if (name === 'data_base64') sorted.base64 = json
+    else {
+      const value = attributeOf(json)
+      if (value === null) return `\`${name.slice(0, 64)}\` must be a string, a whole number or a boolean.`
+      sorted.attributes.set(name, value)
+    }
+  }
+  return sorted
+}
+
+function attributeOf(json: string): AttributeValue | null {
+  if (json.startsWith('"') || json === 'true' || json === 'false' || /^-?\d+$/.test(json)) return JSON.parse(json)
+  return null
+}
+
+/** @returns the bytes, or a sentence that says what is wrong. */
+function readData({ data, base64 }: Sorted, contentType: string | null): Buffer | string {
+  if (data !== null && base64 !== null) return 'An event has `data` or `data_base64`, not both.'
+  if (base64 !== null) return decodeBase64(base64) ?? '`data_base64` must be a string in base64, padded.'
+  if (data === null) return Buffer.alloc(0)
+  const type = contentType === null ? null : parseMediaType(contentType)
+  if (type === null || isJsonType(type)) return Buffer.from(data)
+  if (data === 'null') return Buffer.alloc(0)
+  const text: unknown = data.startsWith('"') ? JSON.parse(data) : null
+  if (typeof text !== 'string') return `\`data\` of the type ${type.essence} is a string, or stands in \`data_base64\`.`
+  return text.isWellFormed() ? Buffer.from(text) : '`data` holds half a surrogate pair, which no text can.'
+}
+
+function decodeBase64(json: string): Buffer | null {
+  const text: unknown = json.startsWith('"') ? JSON.parse(json) : null
+  if (typeof text !== 'string' || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return null
+  return Buffer.from(text, 'base64')
+}

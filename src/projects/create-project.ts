@@ -22,7 +22,13 @@ export async function createProject(
 
 async function insertProject(deps: ConfigurationDeps, name: string): Promise<Project> {
   return await inTransaction(deps.orm, async ({ em, sql }) => {
-    const project = em.create(ProjectEntity, { id: newId('prj'), name, createdAt: new Date() })
+    const project = em.create(ProjectEntity, {
+      id: newId('prj'),
+      name,
+      rateLimit: null,
+      retention: null,
+      createdAt: new Date(),
+    })
     await em.persist(project).flush()
     await bumpEpoch(sql)
     return project

@@ -4,5 +4,7 @@
  */
 export { createProject } from './create-project.ts'
 export { findProject } from './find-project.ts'
+export { checkRateLimit, checkRetention, type RateLimit, type Retention, retentionOf } from './limits.ts'
 export type { Page } from './page.ts'
 export { type Project, ProjectEntity } from './project.entity.ts'
+export { updateProject } from './update-project.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Configuration, doneValue, issuesOf, startConfiguration } from '../../test/support/configuration.ts'
-import { createProject, findProject } from './index.ts'
+import { createProject, findProject, updateProject } from './index.ts'
 
 let configuration: Configuration
 beforeAll(async () => {
@@ -32,4 +32,36 @@ test.each([
   ['a'.repeat(64), 'OUT_OF_RANGE'],
 ])('a project is not called %j', async (name, code) => {
   expect(issuesOf(await createProject(configuration, { name }))).toEqual([`${code} input.name`])
+})
+
+test('the ceilings of a project are changed one by one', async () => {
+  const { projectId } = await configuration.newProject()
+  const unlimited = { maxMessages: null, maxBytes: null, maxAgeHours: null }
+  expect(await findProject(configuration, { id: projectId })).toMatchObject({ rateLimit: null, retention: null })
+  const change = async (input: Parameters<typeof updateProject>[2]) => {
+    doneValue(await updateProject(configuration, projectId, input))
+    return await findProject(configuration, { id: projectId })
+  }
+  const rateLimit = { count: 1_000_000_000, windowMs: 3_600_000 }
+  expect(await change({ rateLimit })).toMatchObject({ rateLimit, retention: null })
+  const retention = { ...unlimited, maxBytes: Number.MAX_SAFE_INTEGER }
+  expect(await change({ retention: { maxBytes: Number.MAX_SAFE_INTEGER } })).toMatchObject({ rateLimit, retention })
+  expect(await change({ retention: {} })).toMatchObject({ rateLimit, retention: unlimited })
+  expect(await change({ rateLimit: null, retention: null })).toMatchObject({ rateLimit: null, retention: null })
+})
+
+test.each([
+  [{ rateLimit: { count: 0, windowMs: 999 } }, ['rateLimit.count', 'rateLimit.windowMs']],
+  [{ rateLimit: { count: 1_000_000_001, windowMs: 3_600_001 } }, ['rateLimit.count', 'rateLimit.windowMs']],
+  [{ rateLimit: { count: 1.5, windowMs: Number.NaN } }, ['rateLimit.count', 'rateLimit.windowMs']],
+  [
+    { retention: { maxMessages: 0, maxBytes: -1, maxAgeHours: 0 } },
+    ['retention.maxMessages', 'retention.maxBytes', 'retention.maxAgeHours'],
+  ],
+  [{ retention: { maxAgeHours: 1_000_001 } }, ['retention.maxAgeHours']],
+])('a project has no ceilings of %j', async (input, fields) => {
+  const { projectId } = await configuration.newProject()
+  const expected = fields.map((field) => `OUT_OF_RANGE input.${field}`)
+  expect(issuesOf(await updateProject(configuration, projectId, input))).toEqual(expected)
+  expect(await findProject(configuration, { id: projectId })).toMatchObject({ rateLimit: null, retention: null })
 })

@@ -32,6 +32,8 @@ test('an empty environment is enough to start', () => {
     masterKeys: null,
     allowedNetworks: [],
     allowsLoopback: true,
+    trustedProxies: [],
+    retentionMaxAgeHours: 720,
     logLevel: 'info',
     shutdownTimeoutMs: 8_000,
   })
@@ -50,6 +52,8 @@ test('every variable arrives as a typed value', () => {
     TLS_CERT_FILE: '/etc/cert.pem',
     TLS_KEY_FILE: '/etc/key.pem',
     ALLOWED_NETWORKS: '10.0.0.0/8, fd00::/8,192.168.1.7',
+    TRUSTED_PROXIES: '10.0.0.1',
+    RETENTION_MAX_AGE_HOURS: 'none',
     LOG_LEVEL: 'warn',
     SHUTDOWN_TIMEOUT_MS: '0',
   })
@@ -65,6 +69,8 @@ test('every variable arrives as a typed value', () => {
     tls: { certFile: '/etc/cert.pem', keyFile: '/etc/key.pem' },
     allowedNetworks: ['10.0.0.0/8', 'fd00::/8', '192.168.1.7/32'],
     allowsLoopback: false,
+    trustedProxies: ['10.0.0.1/32'],
+    retentionMaxAgeHours: null,
     logLevel: 'warn',
     shutdownTimeoutMs: 0,
   })
@@ -79,6 +85,8 @@ test('all mistakes are reported at once, each with the variable, what it held an
     HOST: 'a b',
     PUBLIC_URL: 'ftp://x',
     ALLOWED_NETWORKS: '10/8',
+    TRUSTED_PROXIES: 'proxy',
+    RETENTION_MAX_AGE_HOURS: '0',
     TLS_KEY_FILE: 'key.pem',
     DATABASE_POOL_SIZE: '1',
   })
@@ -89,6 +97,8 @@ test('all mistakes are reported at once, each with the variable, what it held an
     'PORT is "80a": expected a whole number from 0 to 65535',
     'PUBLIC_URL is "ftp://x": expected an http or https URL without user, query or fragment, such as https://hooks.example.com',
     'ALLOWED_NETWORKS is "10/8": expected networks in CIDR notation, comma separated, such as 10.0.0.0/8,fd00::/8; or none',
+    'TRUSTED_PROXIES is "proxy": expected networks in CIDR notation, comma separated, such as 10.0.0.0/8,fd00::/8; or none',
+    'RETENTION_MAX_AGE_HOURS is "0": expected a whole number from 1 to 876000, or none',
     'LOG_LEVEL is "loud": expected one of trace, debug, info, warn, error, fatal, silent',
     'TLS_CERT_FILE is not set: expected the certificate of TLS_KEY_FILE; set both or neither',
   ])

@@ -27,6 +27,10 @@ export interface Config {
   readonly allowedNetworks: readonly string[]
   /** Deliveries may reach this very machine: so with the embedded PostgreSQL, unless ALLOWED_NETWORKS says otherwise. */
   readonly allowsLoopback: boolean
+  /** CIDRs whose word about the address of a sender is taken. */
+  readonly trustedProxies: readonly string[]
+  /** Null: kept. */
+  readonly retentionMaxAgeHours: number | null
   readonly logLevel: LogLevel
   readonly shutdownTimeoutMs: number
 }
@@ -60,6 +64,8 @@ export function parseConfig(environment: Environment): ConfigResult {
     tlsKeyFile: read('tlsKeyFile'),
     masterKeys: read('masterKeys'),
     allowedNetworks: read('allowedNetworks'),
+    trustedProxies: read('trustedProxies'),
+    retentionMaxAgeHours: read('retentionMaxAgeHours'),
     logLevel: read('logLevel'),
     shutdownTimeoutMs: read('shutdownTimeoutMs'),
   }

@@ -32,6 +32,15 @@ export function integerBetween(lowest: number, highest: number): Parse<number> {
   }
 }
 
+/** The word `none`, which is null, or what `parse` takes. */
+export function orNone<Value>(parse: Parse<Value>): Parse<Value | null> {
+  return (text) => {
+    if (text === 'none') return valid(null)
+    const parsed = parse(text)
+    return parsed.ok ? parsed : expected(`${parsed.expected}, or none`)
+  }
+}
+
 /** An address to listen on, or a name of this machine. */
 export function parseHost(text: string): Parsed<string> {
   const isName = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/.test(text)

@@ -1,6 +1,7 @@
 import {
   integerBetween,
   oneOf,
+  orNone,
   type Parse,
   parseDatabaseUrl,
   parseHost,
@@ -116,6 +117,20 @@ export const settings = {
     description: 'Private networks that deliveries may reach: CIDRs, comma separated, or none.',
     fallbackText: 'none with DATABASE_URL, else loopback',
     parse: parseNetworks,
+  }),
+  trustedProxies: setting<readonly string[]>('TRUSTED_PROXIES', {
+    description:
+      'Proxies whose X-Forwarded-For or Forwarded tells where a request comes from: CIDRs, comma separated, or none.',
+    fallback: [],
+    fallbackText: 'none',
+    parse: parseNetworks,
+  }),
+  retentionMaxAgeHours: setting<number | null>('RETENTION_MAX_AGE_HOURS', {
+    description:
+      'Age in hours after which messages go where neither source nor project says otherwise; none keeps them.',
+    fallback: 720,
+    // 100 years.
+    parse: orNone(integerBetween(1, 876_000)),
   }),
   logLevel: setting<LogLevel>('LOG_LEVEL', {
     description: `How much to log: ${logLevels.join(', ')}.`,

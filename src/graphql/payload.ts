@@ -1,22 +1,13 @@
+import { parseJson, textOf } from '../kernel/json.ts'
 import type { StoredMessage } from '../messages/message.ts'
 
 /*
  * Parsed views of a message's bytes. They are extras: whatever cannot be shown exactly is null, and the bytes are there.
  */
 
-/** Deeper values overflow the stack of common JSON writers, our own included. */
-const maxJsonDepth = 500
+export { textOf }
 
 const formType = /^application\/x-www-form-urlencoded\s*(?:;|$)/i
-
-/** @returns null when the bytes are not UTF-8. A byte order mark is kept. */
-export function textOf(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return null
-  }
-}
 
 /** Longest start of the bytes that is text: a character cut at the end is left out; null when they are not UTF-8. */
 export function textOfStart(bytes: Uint8Array): string | null {
@@ -34,28 +25,7 @@ export function parsedPayload(message: Pick<StoredMessage, 'method' | 'query' | 
   }
   const text = textOf(message.body)
   if (text === null) return null
-  return formType.test(message.contentType ?? '') ? fieldsOf(text) : parsedJson(text)
-}
-
-function parsedJson(text: string): unknown {
-  if (jsonDepth(text) > maxJsonDepth) return null
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
-}
-
-/** How deep the brackets nest, those in strings not counted; no more than is needed to know that it is too deep. */
-function jsonDepth(text: string): number {
-  let depth = 0
-  let deepest = 0
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
-    if (token === '[' || token === '{') deepest = Math.max(deepest, ++depth)
-    else if (token === ']' || token === '}') depth -= 1
-    if (deepest > maxJsonDepth) break
-  }
-  return deepest
+  return formType.test(message.contentType ?? '') ? fieldsOf(text) : (parseJson(text) ?? null)
 }
 
 function fieldsOf(text: string): Record<string, string[]> {

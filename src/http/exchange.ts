@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import { newId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
+import type { ClientAddressOf } from './client-address.ts'
 import type { HttpMetrics } from './metrics.ts'
 import type { Problem } from './problem.ts'
 import type { Exchange } from './route.ts'
@@ -16,6 +16,7 @@ export interface OpenExchange {
 
 export interface ExchangeDependencies {
   readonly router: Router
+  readonly clientAddressOf: ClientAddressOf
   readonly log: Logger
   readonly metrics: HttpMetrics
 }
@@ -25,7 +26,7 @@ const quietTemplates: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/me
 
 /** Opens the exchange of one request. Its log line and metrics are written when the response closes, in whatever way. */
 export function openExchange(
-  { router, log, metrics }: ExchangeDependencies,
+  { router, clientAddressOf, log, metrics }: ExchangeDependencies,
   request: IncomingMessage,
   response: ServerResponse,
 ): OpenExchange {
@@ -36,7 +37,7 @@ export function openExchange(
   const match = router(method, path)
   const route = templateOf(match)
   const noted: Record<string, unknown> = {}
-  const remoteAddress = remoteAddressOf(request.socket)
+  const remoteAddress = clientAddressOf(request)
   let refusal: Problem | undefined
 
   response.once('close', () => {
@@ -70,11 +71,6 @@ export function openExchange(
       exchange.note({ code: problem.code })
     },
   }
-}
-
-/** IPv4 in its usual spelling, also on a socket that serves both families. Empty when the peer has gone already. */
-export function remoteAddressOf({ remoteAddress = '' }: Socket): string {
-  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice('::ffff:'.length) : remoteAddress
 }
 
 // Not by `new URL`: it would normalise the path, and read `//host/path` as another host.

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { Registry } from 'prom-client'
 import type { Logger } from '../kernel/log.ts'
 import { answer } from './answer.ts'
+import { createClientAddress } from './client-address.ts'
 import { trackConnections } from './connections.ts'
 import { type OpenExchange, openExchange } from './exchange.ts'
 import { framingProblem, maxHeaderBytes } from './framing.ts'
@@ -42,6 +43,8 @@ export interface HttpServerOptions {
   readonly port: number
   /** Absent or null: plain HTTP. */
   readonly tls?: TlsFiles | null
+  /** Addresses and CIDR networks whose X-Forwarded-For or Forwarded is believed. Absent: nobody's. */
+  readonly trustedProxies?: readonly string[]
   /** Of this program, for `/healthz`. */
   readonly version: string
   /** For `/readyz`. */
@@ -83,7 +86,7 @@ const defaultLimits: HttpLimits = {
   lingerMs: 5_000,
 }
 
-/** @throws CodedError when the TLS files cannot be used; RangeError when a route's template is malformed. */
+/** @throws CodedError when the TLS files cannot be used; RangeError when a route's template or a proxy is malformed. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { log, fallback, upgrade } = options
   const limits = { ...defaultLimits, ...options.limits }
@@ -93,10 +96,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const last = fallback === undefined ? [] : [homeRoute, fallback]
   const router = createRouter([...options.routes, ...operational, ...last])
   const metrics = createHttpMetrics(options.metrics)
+  const clientAddressOf = createClientAddress(options.trustedProxies ?? [])
   const openExchanges = new WeakMap<Duplex, OpenExchange>()
 
   const serve = (request: IncomingMessage, response: ServerResponse, refusal: Problem | null) => {
-    const open = openExchange({ router, log, metrics }, request, response)
+    const open = openExchange({ router, clientAddressOf, log, metrics }, request, response)
     connections.track(response)
     follow(openExchanges, open, limits.lingerMs)
     void answer(open, refusal)

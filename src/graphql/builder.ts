@@ -4,6 +4,7 @@ import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
 import type { Scope } from '../auth/scopes.ts'
 import { allows } from '../auth/viewer.ts'
 import type { Context } from './context.ts'
+import { parseJsonLiteral, parseJsonValue } from './json-input.ts'
 import { kindOfId } from './node.ts'
 import { requestError } from './request-error.ts'
 import {
@@ -29,7 +30,7 @@ export interface Types {
     DateTime: { Input: Date; Output: Date }
     Cursor: { Input: string; Output: string }
     Bytes: { Input: Buffer; Output: Uint8Array }
-    JSON: { Input: never; Output: unknown }
+    JSON: { Input: unknown; Output: unknown }
     URL: { Input: string; Output: string }
     SafeInt: { Input: number; Output: number }
   }
@@ -108,13 +109,12 @@ builder.scalarType('Bytes', {
 })
 
 builder.scalarType('JSON', {
-  description:
-    'Any JSON value, for reading: numbers beyond 53 bits lose digits, and of repeated keys the last counts. `Bytes` lose nothing.',
+  description: `Any JSON value. Given out, numbers beyond 53 bits lose digits, and of repeated keys the last counts; taken in, such numbers
+lose digits in variables, and nothing nests over 500 deep. \`Bytes\` lose nothing.`,
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc8259',
   serialize: (value) => value,
-  parseValue: () => {
-    throw new TypeError('JSON is for reading')
-  },
+  coerceInputValue: parseJsonValue,
+  coerceInputLiteral: parseJsonLiteral,
 })
 
 builder.scalarType('URL', {

@@ -1,3 +1,4 @@
+import { parseRfc3339 } from '../kernel/date-time.ts'
 import { badUserInput } from './request-error.ts'
 
 /*
@@ -8,18 +9,9 @@ import { badUserInput } from './request-error.ts'
 const maxUrlCharacters = 2_048
 const maxCursorCharacters = 1_024
 
-const rfc3339 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
-
 export function parseDateTime(value: unknown): Date {
-  const match = typeof value === 'string' ? rfc3339.exec(value) : null
-  if (match === null) throw badUserInput('DateTime needs RFC 3339, such as "2026-11-22T00:31:00.123Z".')
-  const [text, year, month, day] = match
-  // The language reads the 31st of a shorter month as a day of the next one.
-  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
-  const exists = date.getUTCMonth() === Number(month) - 1 && date.getUTCDate() === Number(day)
-  const time = new Date(text.toUpperCase())
-  if (!exists || Number.isNaN(time.getTime())) throw badUserInput('DateTime needs a date of the calendar.')
+  const time = typeof value === 'string' ? parseRfc3339(value) : null
+  if (time === null) throw badUserInput('DateTime needs RFC 3339, such as "2026-11-22T00:31:00.123Z".')
   return time
 }
 

@@ -1,0 +1,66 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { itemsOf, membersOf } from './json-spans.ts'
+
+const space = fc.string({ unit: fc.constantFrom(' ', '\n', '\t', '\r'), maxLength: 3 })
+const slices = (text: string, spans: readonly { start: number; end: number }[] | null) =>
+  spans?.map(({ start, end }) => text.slice(start, end))
+
+test('the text of each member is found as it stands', () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.json()), space, (object, gap) => {
+      const members = Object.entries(object).map(([name, json]) => `${gap}${JSON.stringify(name)}${gap}:${gap}${json}`)
+      const text = `${gap}{${members.join(`${gap},`)}${gap}}${gap}`
+      const found = membersOf(text)
+      expect(found?.map(({ name }) => name)).toEqual(Object.keys(object))
+      expect(slices(text, found)).toEqual(Object.values(object))
+    }),
+  )
+})
+
+test('the text of each item is found as it stands', () => {
+  fc.assert(
+    fc.property(fc.array(fc.json()), space, (items, gap) => {
+      const text = `${gap}[${gap}${items.join(`${gap},${gap}`)}${gap}]`
+      expect(slices(text, itemsOf(text, 100))).toEqual(items)
+    }),
+  )
+})
+
+test('exactly what the language reads as a list is one', () => {
+  const token = fc.constantFrom(
+    ...'[]{}:,"\\ 0123-+.eEtfnu\n'.split(''),
+    'true',
+    'null',
+    '"a"',
+    '"a":1',
+    '\\u00e9',
+    '[]',
+  )
+  fc.assert(
+    fc.property(fc.array(token, { maxLength: 12 }), (tokens) => {
+      const text = `[${tokens.join('')}]`
+      expect({ text, isJson: itemsOf(text, 100) !== null }).toEqual({ text, isJson: isJson(text) })
+    }),
+    { numRuns: 20_000 },
+  )
+})
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('depth costs no stack', () => {
+  const deep = `${'[{"a":'.repeat(100_000)}1${'}]'.repeat(100_000)}`
+  expect(slices(`[1, ${deep}]`, itemsOf(`[1, ${deep}]`, 100))).toEqual(['1', deep])
+  expect(itemsOf(`[${deep.slice(0, -1)}]`, 100)).toBeNull()
+})
+
+test('a list is not read further than asked', () => {
+  expect(itemsOf('[1,2,3,4 and what is no JSON', 2)).toHaveLength(3)
+})

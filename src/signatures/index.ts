@@ -1,3 +1,4 @@
+export { checkSignatureFormat, type FormatIssue } from './signature-format.ts'
 export type {
   ActiveSecret,
   Answered,
@@ -14,3 +15,4 @@ export type {
   Verified,
   Verifier,
 } from './verification.ts'
+export { checkSecret, createVerifier, generateSecret, mappingOfPreset, presetDescriptions } from './verifier.ts'

@@ -95,6 +95,8 @@ export interface Verified {
   kind: 'verified'
   /** Lower-case names of the headers whose values must be stored as `[redacted]`. */
   credentialHeaders: readonly string[]
+  /** Names of the query parameters that hold a credential and must not be stored either. */
+  credentialParameters: readonly string[]
 }
 
 /** A challenge or handshake: this is the whole answer, and nothing is stored. */

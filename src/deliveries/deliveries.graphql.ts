@@ -16,10 +16,11 @@ const deliveryStatuses = {
   DELIVERED: { value: 'delivered', description: 'Answered with 2xx.' },
   FAILED: { value: 'failed', description: 'Given up: a dead letter.' },
   CANCELED: { value: 'canceled', description: 'Called off.' },
+  EXPIRED: { value: 'expired', description: 'Its message was dropped by retention before it was delivered.' },
 } as const satisfies Record<Uppercase<DeliveryStatus>, { value: DeliveryStatus; description: string }>
 
 const DeliveryStatusEnum = builder.enumType('DeliveryStatus', {
-  description: 'How far a delivery is. DELIVERED, FAILED and CANCELED are final.',
+  description: 'How far a delivery is. DELIVERED, FAILED, CANCELED and EXPIRED are final.',
   values: deliveryStatuses,
 })
 

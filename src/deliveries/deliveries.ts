@@ -7,6 +7,7 @@ import type { Logger } from '../kernel/log.ts'
 import type { Bus } from '../live/bus.ts'
 import { fanOutTask } from '../messages/fan-out.task.ts'
 import type { TaskQueue } from '../queue/index.ts'
+import { createRetain, retainConcurrency, retainTask } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
 import type { Destination, Sender } from './attempt-delivery.ts'
 import { type RetryPolicy, standardRetryPolicy } from './decide-next.ts'
@@ -47,12 +48,14 @@ export interface DeliveriesDeps {
   readonly retryPolicy?: RetryPolicy
   /** Between two looks for what has fallen due. Default 1,000. */
   readonly promoteIntervalMs?: number
+  /** How old messages become where neither source nor project has a rule. Default null: any age. */
+  readonly defaultMaxAgeHours?: number | null
 }
 
 const promoteIntervalMs = 1_000
 
 export function createDeliveries(deps: DeliveriesDeps): Deliveries {
-  const { queue, log } = deps
+  const { queue, log, defaultMaxAgeHours = null } = deps
   const sql = sqlOfPool(deps.pool)
   const notices = createDeliveryNotices(deps.bus)
   const meters = createDeliveryMeters(deps.metrics)
@@ -69,7 +72,9 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   const attempts = { retryPolicy: deps.retryPolicy ?? standardRetryPolicy, userAgent: `Hookline/${deps.version}` }
   const drain = createDrain({ ...deps, ...attempts, settler, notices })
   const fanOut = createFanOut({ ...deps, notices, notifyDrains })
-  const promoter = createPromoter({ sql, queue, log, intervalMs: deps.promoteIntervalMs ?? promoteIntervalMs })
+  const retain = createRetain({ sql, notices, log, metrics: deps.metrics, defaultMaxAgeHours })
+  const intervalMs = deps.promoteIntervalMs ?? promoteIntervalMs
+  const promoter = createPromoter({ sql, queue, log, intervalMs, defaultMaxAgeHours })
   let stopListening = () => {}
 
   // Here and elsewhere: the endpoints' leases may be held by any process.
@@ -84,6 +89,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
       queue.handle(drainTask, drain.handler, { concurrency: drainConcurrency })
       queue.handle(purgeSource, createPurgeSource({ sql, notices }), { concurrency: 1 })
       queue.handle(purgeEndpoint, createPurgeEndpoint({ sql, notices }), { concurrency: 1 })
+      queue.handle(retainTask, retain, { concurrency: retainConcurrency })
       queue.handle(maintainTask, createReconcile({ sql, queue, log }), { concurrency: 1 })
       stopListening = notices.onWork(drain.notify)
       promoter.start()

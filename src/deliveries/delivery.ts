@@ -1,8 +1,8 @@
 import type { AttemptId, DeliveryId, EndpointId, MessageId, ProjectId, SourceId } from '../kernel/ids.ts'
 import type { AttemptFailure, AttemptResponse } from '../outbound/outbound.ts'
 
-/** How far a delivery is. The last three are final. */
-export type DeliveryStatus = 'pending' | 'retrying' | 'delivered' | 'failed' | 'canceled'
+/** How far a delivery is. The last four are final. */
+export type DeliveryStatus = 'pending' | 'retrying' | 'delivered' | 'failed' | 'canceled' | 'expired'
 
 /** One message for one endpoint. */
 export interface Delivery {

@@ -3,7 +3,8 @@
  *
  *   pending ──▶ retrying ──▶ delivered
  *      │  └────────┬───────▶ failed       (the last attempt failed, or the receiver answered 410)
- *      └───────────┴───────▶ canceled     (its source or endpoint was deleted)
+ *      ├───────────┼───────▶ canceled     (its source or endpoint was deleted)
+ *      └───────────┴───────▶ expired      (retention dropped its message)
  *
  * What waits, waits in rows: a delivery that is open has `next_attempt_at`. Tasks only say where to look.
  *
@@ -12,7 +13,8 @@
  *     **settler**, which writes those of all endpoints together, fenced by lease and attempt number;
  *   - **decide-next** chooses what follows an attempt, and is pure;
  *   - the **promoter** leaves drain tasks when retries fall due, or when a holder has died;
- *   - **reconcile** and **purge** look after what was left behind.
+ *   - **reconcile** and **purge** look after what was left behind;
+ *   - **retain** (a task per source) drops the messages that its rule keeps no longer; see src/retention.
  *
  * Whatever process dies when: the delivery's row still says that it is due, so that it is attempted again, under the
  * same id. Clients read by the **store** and follow changes by `watchDeliveries`.

@@ -3,12 +3,14 @@ import type { Sql } from '../db/sql.ts'
 import type { EndpointId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { TaskQueue } from '../queue/index.ts'
+import { leaveRetention } from '../retention/index.ts'
 import { drainTask, drainTaskFor } from './drain.task.ts'
 import { maintainTask } from './maintain.task.ts'
 
 /**
  * Leaves drain tasks for endpoints whose deliveries have fallen due: retries, and what a dead process had under way.
- * Every process looks; a task that waits already is not left twice.
+ * Now and then it also leaves the task that maintains all, and tasks for sources that keep more than they may. Every
+ * process looks; a task that waits already is not left twice.
  */
 export interface Promoter {
   start(): void
@@ -21,6 +23,8 @@ export interface PromoterDeps {
   readonly log: Logger
   /** Between two looks. */
   readonly intervalMs: number
+  /** How old messages become where neither source nor project has a rule; null: any age. */
+  readonly defaultMaxAgeHours: number | null
 }
 
 /** However many endpoints there are, looking takes at most about this share of one connection's time. */
@@ -28,23 +32,20 @@ const maxShare = 0.05
 const maxEndpoints = 1_000
 /** The periodic task comes back this long after it was left, and is left this often: about once a minute in all. */
 const maintainIntervalSeconds = 30
+/** A busy source passes its bounds by what comes in this long; a changed rule holds this soon. */
+const retainIntervalMs = 10_000
 
 export function createPromoter(deps: PromoterDeps): Promoter {
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
 
   async function run(): Promise<void> {
-    let maintainAtMs = performance.now()
+    const looks = looksOf(deps)
     while (!stopping.signal.aborted) {
       const startMs = performance.now()
-      try {
-        await promoteDue(deps)
-        if (startMs >= maintainAtMs) {
-          await leaveMaintenance(deps)
-          maintainAtMs = startMs + maintainIntervalSeconds * 1000
-        }
-      } catch (error) {
-        deps.log.warn({ err: error }, 'looking for due deliveries failed')
+      for (const look of looks.filter(({ dueAtMs }) => startMs >= dueAtMs)) {
+        await look.run().catch((error: unknown) => deps.log.warn({ err: error }, `looking for ${look.name} failed`))
+        look.dueAtMs = startMs + look.intervalMs
       }
       const restMs = (performance.now() - startMs) / maxShare
       await sleep(Math.max(deps.intervalMs, restMs), null, stopping).catch(() => undefined)
@@ -60,6 +61,28 @@ export function createPromoter(deps: PromoterDeps): Promoter {
       await running
     },
   }
+}
+
+interface Look {
+  /** For the log. */
+  readonly name: string
+  readonly intervalMs: number
+  readonly run: () => Promise<unknown>
+  dueAtMs: number
+}
+
+function looksOf(deps: PromoterDeps): Look[] {
+  const look = (name: string, intervalMs: number, run: () => Promise<unknown>) => ({
+    name,
+    intervalMs,
+    run,
+    dueAtMs: 0,
+  })
+  return [
+    look('due deliveries', 0, () => promoteDue(deps)),
+    look('lost work', maintainIntervalSeconds * 1000, () => leaveMaintenance(deps)),
+    look('messages past their retention', retainIntervalMs, () => leaveRetention(deps, deps.defaultMaxAgeHours)),
+  ]
 }
 
 /** One look. @returns the endpoints that have due deliveries and nobody who sends them. */

@@ -1,6 +1,8 @@
 import type { Sql } from '../db/sql.ts'
 import type { DeliveryId, EndpointId, ProjectId, SourceId } from '../kernel/ids.ts'
 import type { TaskHandler, TaskRun } from '../queue/index.ts'
+import { removeRefusals } from '../refusals/index.ts'
+import { dropMessages } from '../retention/index.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
 
 /*
@@ -14,15 +16,19 @@ export interface PurgeDeps {
 
 const stepRows = 1_000
 
-/** Cancels the open deliveries of the source's messages and removes these, then its claims. */
+/** Cancels the open deliveries of the source's messages and removes these, then its claims and refusals. */
 export function createPurgeSource({ sql, notices }: PurgeDeps): TaskHandler<{ sourceId: SourceId }> {
   return async ({ sourceId }, run) => {
+    let after = 0
     await stepThrough(run, async () => {
-      const [step] = await sql.query<MessageStep>(messagesText, [sourceId, stepRows])
-      if (step?.project_id) notices.changed(step.project_id, step.canceled_ids)
-      return step?.removed ?? 0
+      const step = await dropMessages(sql, { sourceId, after, below: null, status: 'canceled' })
+      if (step === null) return 0
+      notices.changed(step.projectId, step.deliveryIds)
+      after = step.lastSequence
+      return step.count
     })
     await stepThrough(run, async () => (await sql.query(claimsText, [sourceId, stepRows])).length)
+    await stepThrough(run, () => removeRefusals(sql, sourceId, stepRows))
   }
 }
 
@@ -41,50 +47,12 @@ export function createPurgeEndpoint({ sql, notices }: PurgeDeps): TaskHandler<{ 
   }
 }
 
-/** @param step tells how many rows it found; fewer than a full step ends it. */
+/** @param step tells how many rows it found; none ends it. */
 async function stepThrough(run: TaskRun, step: () => Promise<number>): Promise<void> {
-  while ((await step()) === stepRows) {
+  while ((await step()) > 0) {
     if (run.closing.aborted) return run.postpone()
   }
 }
-
-interface MessageStep {
-  removed: number
-  project_id: ProjectId | null
-  canceled_ids: DeliveryId[]
-}
-
-// Indexes: messages_pkey, deliveries_message_id_endpoint_id_unique.
-const messagesText = `
-  with doomed as materialized (
-    select m.source_id, m.sequence, m.id, m.project_id
-      from messages as m
-     where m.source_id = $1::text
-     order by m.sequence
-     limit $2::int
-  ), open as materialized (
-    select d.id
-      from deliveries as d
-     where d.message_id in (select m.id from doomed as m)
-       and d.next_attempt_at is not null
-     order by d.id
-       for no key update
-  ), canceled as (
-    update deliveries as d
-       set status = 'canceled', next_attempt_at = null, updated_at = now()
-      from open as o
-     where d.id = o.id
-    returning d.id
-  ), removed as (
-    delete from messages as m
-     using doomed as x
-     where m.source_id = x.source_id
-       and m.sequence = x.sequence
-    returning m.id
-  )
-  select (select count(*)::int from removed) as removed,
-         (select min(m.project_id) from doomed as m) as project_id,
-         array(select c.id from canceled as c) as canceled_ids`
 
 // Index: claims_pkey.
 const claimsText = `

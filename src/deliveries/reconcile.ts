@@ -4,6 +4,7 @@ import type { EndpointId, SourceId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import { fanOutTask } from '../messages/fan-out.task.ts'
 import type { TaskHandler, TaskQueue } from '../queue/index.ts'
+import { resumeRetention } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
 import { promoteDue } from './promote.ts'
 
@@ -28,6 +29,7 @@ export function createReconcile(deps: ReconcileDeps): TaskHandler<object> {
       behind: await resumeFanOut(deps),
       sources: await resumePurgeOfSources(deps),
       endpoints: await resumePurgeOfEndpoints(deps),
+      remainders: await resumeRetention(deps),
     }
     const claims = await removeExpiredClaims(deps.sql, run.closing)
     deps.log.debug({ ...found, claims }, 'reconciled')
@@ -109,13 +111,13 @@ const goneEndpointsText = `
      and not exists (select from endpoint_states as s where s.endpoint_id = e.id)
    limit 1000`
 
-// A claim that the recorder is renewing just now is locked, and stays. Index: claims_claimed_at_index.
+// A claim that the recorder is renewing just now is locked, and stays. Index: claims_expires_at_index.
 const claimsText = `
   with expired as materialized (
     select c.source_id, c.key
       from claims as c
-     where c.claimed_at < now() - interval '24 hours'
-     order by c.claimed_at
+     where c.expires_at < now()
+     order by c.expires_at
      limit $1::int
        for update skip locked
   )

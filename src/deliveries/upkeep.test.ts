@@ -20,7 +20,8 @@ beforeEach(async () => {
 
 afterEach(() => world.close())
 
-const count = async (table: 'messages' | 'claims') => (await world.sql.query(`select from ${table}`)).length
+const count = async (table: 'messages' | 'claims' | 'refusals') =>
+  (await world.sql.query(`select from ${table}`)).length
 
 async function failing() {
   return await world.startReceiver((response) => {
@@ -42,7 +43,7 @@ test('the open deliveries of a deleted endpoint are called off, the finished one
   await until(async () => expect(await world.statuses()).toEqual({ delivered: 1_200, canceled: 1_200 }))
 })
 
-test('of a deleted source no message, no claim and no open delivery stays', async () => {
+test('of a deleted source no message, no claim, no refusal and no open delivery stays', async () => {
   await world.createEndpoint(projectId, (await failing()).url)
   const kept = await world.createSource(projectId)
   await world.startWorker({ retryPolicy: never })
@@ -54,12 +55,19 @@ test('of a deleted source no message, no claim and no open delivery stays', asyn
      select $1, 'k' || n, 'm', now() from generate_series(1, 1100) as n`,
     [sourceId],
   )
+  await world.sql.query(
+    `insert into refusals (id, project_id, source_id, refused_at, reason, detail, status, method, remote_address, body_bytes)
+     select 'ref_' || n, 'p', case when n > 1100 then $2 else $1 end, now(), 'RATE_LIMITED', '', 429, 'POST', '::1', 0
+       from generate_series(1, 1102) as n`,
+    [sourceId, kept],
+  )
   for (const table of ['source_heads', 'fan_out_marks']) {
     await world.sql.query(`delete from ${table} where source_id = $1`, [sourceId])
   }
   await world.queue.enqueue(world.sql, purgeSource, [{ payload: { sourceId } }])
   await until(async () => expect(await world.statuses()).toEqual({ canceled: 1_100, retrying: 3 }))
   await until(async () => expect([await count('messages'), await count('claims')]).toEqual([3, 0]))
+  await until(async () => expect(await count('refusals')).toBe(2))
 })
 
 test('work whose task was lost is found again', async () => {
@@ -97,10 +105,11 @@ test('due endpoints are promoted in the order in which fan-out locks them, so th
   expect(await promoteDue(world)).toEqual(ids.toReversed())
 })
 
-test('claims go when they are older than a day', async () => {
+test('claims go when their time is over, whatever that was', async () => {
   await world.sql.query(
-    `insert into claims (source_id, key, message_id, claimed_at)
-     select 's', 'k' || n, 'm', now() - n * interval '20 minutes' from generate_series(1, 2500) as n`,
+    `insert into claims (source_id, key, message_id, claimed_at, expires_at)
+     select 's', 'k' || n, 'm', now() - interval '7 days', now() + interval '1 day' - n * interval '20 minutes'
+       from generate_series(1, 2500) as n`,
   )
   await world.startWorker()
   await world.queue.enqueue(world.sql, maintainTask, [{ payload: {} }])

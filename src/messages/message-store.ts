@@ -25,7 +25,10 @@ export interface FoundMessages {
   readonly isCut: boolean
 }
 
-/** All reading of messages. The recorder alone writes them. */
+/**
+ * All reading of messages. The recorder alone writes them. What lies below the floor of its log is not there any more,
+ * even while its row still waits to be deleted.
+ */
 export interface MessageStore {
   /** In no order; sources that are gone are left out. */
   heads(sourceIds: readonly SourceId[]): Promise<LogHead[]>
@@ -87,19 +90,20 @@ const columns = `
   m.event_data_schema, m.event_extensions, m.schema_violation`
 
 // One page of a source's log. Sequence breaks no ties because it is unique per source; the running sum ends the page
-// by bytes without reading the bodies beyond. Index: messages_pkey.
+// by bytes without reading the bodies beyond. Indexes: messages_pkey, source_heads_pkey.
 const pageText = `
   select ${columns}
     from (select m.*, sum(octet_length(m.body)) over (order by m.sequence rows unbounded preceding) as bytes
             from messages as m
            where m.source_id = $1::text
              and m.sequence > $2::bigint
+             and m.sequence >= (select h.first_sequence from source_heads as h where h.source_id = $1::text)
            order by m.sequence
            limit $3::int) as m
    where m.bytes - octet_length(m.body) < $4::bigint
    order by m.sequence`
 
-// A page per place; the running sum goes on from page to page. Index: messages_pkey.
+// A page per place; the running sum goes on from page to page. Indexes: messages_pkey, source_heads_pkey.
 function pagesText(order: LogOrder): string {
   const [comparison, direction] = order === 'newest-first' ? ['<', 'desc'] : ['>', 'asc']
   return `
@@ -108,25 +112,29 @@ function pagesText(order: LogOrder): string {
                  sum(octet_length(l.body)) over (order by place.number, l.sequence ${direction}
                                                  rows unbounded preceding) as bytes
             from unnest($1::text[], $2::bigint[]) with ordinality as place (source_id, sequence, number)
+            join source_heads as h on h.source_id = place.source_id
            cross join lateral (
              select *
                from messages as x
               where x.source_id = place.source_id
                 and x.sequence ${comparison} place.sequence
+                and x.sequence >= h.first_sequence
               order by x.sequence ${direction}
               limit $3::int) as l) as m
    where m.bytes - octet_length(m.body) < $4::bigint
    order by m.place, m.sequence ${direction}`
 }
 
-// Index: messages_id_unique.
+// Indexes: messages_id_unique, source_heads_pkey.
 const byIdsText = `
   select ${columns}, m.found
     from (select m.*, count(*) over () as found,
                  sum(octet_length(m.body)) over (order by m.id rows unbounded preceding) as bytes
             from messages as m
+            join source_heads as h on h.source_id = m.source_id
            where m.id = any($2::text[])
-             and m.project_id = $1::text) as m
+             and m.project_id = $1::text
+             and m.sequence >= h.first_sequence) as m
    where m.bytes - octet_length(m.body) < $3::bigint`
 
 interface MessageRow {

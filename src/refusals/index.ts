@@ -6,5 +6,6 @@
  */
 export type { NewRefusal, Refusal, RefusalReason } from './refusal.ts'
 export { createRefusalLog, type RefusalLog, type RefusalLogDeps } from './refusal-log.ts'
+export { removeRefusals } from './refusal-statements.ts'
 export { createRefusalStore, type RefusalStore } from './refusal-store.ts'
 export { type WatchRefusalsDeps, type WatchRefusalsOptions, watchRefusals } from './watch-refusals.ts'

@@ -32,6 +32,11 @@ export async function trimRefusals(sql: Sql, sourceIds: readonly SourceId[], kep
   await sql.query(trimText, [sourceIds, keptRows])
 }
 
+/** Removes what a deleted source leaves behind, `limit` rows at most. @returns how many there were. */
+export async function removeRefusals(sql: Sql, sourceId: SourceId, limit: number): Promise<number> {
+  return (await sql.query(removeText, [sourceId, limit])).length
+}
+
 // The share of the source's row holds off its deletion until the commit, so that the purge that follows finds our rows.
 // Indexes: sources_pkey, refusals_pkey.
 const insertText = `
@@ -72,3 +77,14 @@ const trimText = `
   delete from refusals as r
    using surplus as s
    where r.id = s.id`
+
+// Index: refusals_source_id_id_index.
+const removeText = `
+  delete from refusals as r
+   using (select x.id
+            from refusals as x
+           where x.source_id = $1::text
+           order by x.id
+           limit $2::int) as doomed
+   where r.id = doomed.id
+  returning r.id`

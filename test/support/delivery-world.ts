@@ -14,6 +14,7 @@ import { fanOutTask } from '../../src/messages/index.ts'
 import { createAddressGuard } from '../../src/outbound/address-guard.ts'
 import { createOutbound } from '../../src/outbound/outbound.ts'
 import { createTaskQueue, type TaskQueue } from '../../src/queue/index.ts'
+import { retainTask } from '../../src/retention/index.ts'
 import { createSealer, generateMasterKey, parseMasterKeys } from '../../src/secrets/index.ts'
 import { generateSecret } from '../../src/signatures/standard-webhooks.ts'
 import { purgeSource } from '../../src/sources/purge-source.task.ts'
@@ -38,7 +39,7 @@ export interface Receiver {
 export type Answer = (response: ServerResponse, request: ReceivedRequest, count: number) => void
 
 const log = createLog({ level: 'silent', isPretty: false })
-const tasks = [fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint]
+const tasks = [fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint, retainTask]
 
 export async function createDeliveryWorld() {
   const database = await createTestDatabase()
@@ -170,15 +171,17 @@ export async function record(
     message = {},
   }: { sourceId: SourceId; count?: number; message?: Partial<{ body: Buffer; contentType: string }> },
 ): Promise<string[]> {
-  const [head] = await sql.query<{ project_id: string; last_sequence: number }>(
-    `select project_id, last_sequence from source_heads where source_id = $1 for no key update`,
+  const [head] = await sql.query<{ project_id: string; last_sequence: number; log_bytes: number }>(
+    `select project_id, last_sequence, log_bytes from source_heads where source_id = $1 for no key update`,
     [sourceId],
   )
   if (head === undefined) throw new Error('no such source')
   const ids = Array.from({ length: count }, () => newId('msg'))
+  const body = message.body ?? Buffer.from('{}')
   await sql.query(
-    `insert into messages (source_id, sequence, id, project_id, received_at, method, headers, content_type, remote_address, body)
-     select $1, $2::bigint + place, id, $3, now(), 'POST', '[]', $5, '127.0.0.1', $6
+    `insert into messages (source_id, sequence, id, project_id, received_at, method, headers, content_type,
+                           remote_address, body, log_bytes)
+     select $1, $2::bigint + place, id, $3, now(), 'POST', '[]', $5, '127.0.0.1', $6, $7::bigint + place * $8::bigint
        from unnest($4::text[]) with ordinality as m (id, place)`,
     [
       sourceId,
@@ -186,10 +189,15 @@ export async function record(
       head.project_id,
       ids,
       message.contentType ?? null,
-      message.body ?? Buffer.from('{}'),
+      body,
+      head.log_bytes,
+      body.length,
     ],
   )
-  await sql.query(`update source_heads set last_sequence = last_sequence + $2 where source_id = $1`, [sourceId, count])
+  await sql.query(
+    `update source_heads set last_sequence = last_sequence + $2, log_bytes = log_bytes + $3 where source_id = $1`,
+    [sourceId, count, count * body.length],
+  )
   await queue.enqueue(sql, fanOutTask, [{ payload: { sourceId }, singletonKey: sourceId }])
   return ids
 }

@@ -1,4 +1,4 @@
-import { defineEntity, type InferEntity, p } from '@mikro-orm/core'
+import { defineEntity, type InferEntity, p } from '@mikro-orm/postgresql'
 import type { EventTypeId, ProjectId } from '../kernel/ids.ts'
 import { ProjectEntity } from '../projects/project.entity.ts'
 

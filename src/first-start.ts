@@ -31,6 +31,6 @@ export async function prepareFirstStart(deps: SourceDeps & { readonly sql: Sql }
 export async function findOpenSource(orm: Orm): Promise<Source | null> {
   const project = await findProject({ orm }, { name: projectName })
   if (project === null) return null
-  const where = { projectId: project.id, verificationPreset: null }
+  const where = { projectId: project.id, verificationPreset: null, verificationOptions: null, isPaused: false }
   return await orm.em.fork().findOne(SourceEntity, where, { orderBy: { id: 'asc' } })
 }

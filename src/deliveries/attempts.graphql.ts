@@ -1,8 +1,6 @@
 import { builder } from '../graphql/builder.ts'
-import type { Context } from '../graphql/context.ts'
-import { Header, toHeaders } from '../graphql/header.ts'
-import { textOf, textOfStart } from '../graphql/payload.ts'
-import type { AttemptFailure, AttemptResponse } from '../outbound/outbound.ts'
+import { HttpResponse } from '../graphql/http-response.ts'
+import type { AttemptFailure } from '../outbound/outbound.ts'
 import type { Attempt } from './delivery.ts'
 
 const attemptFailures = {
@@ -25,45 +23,6 @@ const AttemptFailureEnum = builder.enumType('AttemptFailure', {
   description: 'What went wrong with an attempt; stable names.',
   values: attemptFailures,
 })
-
-const HttpResponse = builder.objectRef<AttemptResponse>('HttpResponse').implement({
-  description: 'An HTTP answer.',
-  fields: (t) => ({
-    status: t.exposeInt('status', { description: 'The status, 100 to 599.' }),
-    headers: t.field({
-      type: [Header],
-      description: 'The header fields in the order received; at most 20 kB.',
-      resolve: ({ headers }, _args, { budget }) => {
-        budget.write(headers.reduce((bytes, [name, value]) => bytes + name.length + value.length, 0))
-        return toHeaders(headers)
-      },
-    }),
-    body: t.field({
-      type: 'Bytes',
-      description: 'The first 65,536 bytes of the body.',
-      resolve: (response, _args, context) => writtenBody(response, context),
-    }),
-    text: t.string({
-      description: 'The same as text; null when it is not UTF-8 (a character cut at the end is left out).',
-      nullable: true,
-      resolve: (response, _args, context) => {
-        const body = writtenBody(response, context)
-        return response.isTruncated ? textOfStart(body) : textOf(body)
-      },
-    }),
-    isTruncated: t.exposeBoolean('isTruncated', { description: 'Whether more of the body was left unread.' }),
-    announcedBytes: t.expose('announcedBytes', {
-      type: 'SafeInt',
-      description: 'The size that Content-Length announced, in bytes; null when none was.',
-      nullable: true,
-    }),
-  }),
-})
-
-function writtenBody({ body }: AttemptResponse, { budget }: Context): Uint8Array {
-  budget.write(body.length)
-  return body
-}
 
 const AttemptNode = builder.objectRef<Attempt>('Attempt').implement({
   description: 'One HTTP request of a delivery, and what came of it.',

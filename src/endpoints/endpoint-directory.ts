@@ -13,7 +13,7 @@ export interface ActiveEndpoint {
   readonly url: string
   /** Null when all of the project. */
   readonly sourceIds: ReadonlySet<SourceId> | null
-  /** Every delivery is signed with each, the newest first. */
+  /** Those that count at the moment of asking: every delivery is signed with each, the newest first. */
   readonly secrets: readonly KeyObject[]
 }
 
@@ -57,15 +57,20 @@ async function load(
     'endpoint_by_id',
   )
   if (row === undefined) return null
-  const secrets = (await openSecrets(sql, sealer, [id])).get(id) ?? []
+  const secrets = await openSecrets(sql, sealer, id)
   // Deleted between the two reads: without a secret nothing may be sent, because it would go out unsigned.
   if (secrets.length === 0) return null
+  const keys = secrets.map(({ text, expiresAt }) => ({ key: signingKey(text), expiresAt }))
   return {
     id,
     projectId: row.project_id,
     url: row.url,
     sourceIds: row.source_ids === null ? null : new Set(row.source_ids),
-    secrets: secrets.map(signingKey),
+    // Asked anew for every delivery: an overlap ends without a change of the configuration.
+    get secrets() {
+      const now = Date.now()
+      return keys.filter(({ expiresAt }) => expiresAt === null || expiresAt.getTime() > now).map(({ key }) => key)
+    },
   }
 }
 

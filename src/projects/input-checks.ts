@@ -48,3 +48,54 @@ export function checkWholeNumber(value: number | null, path: Path, bounds: { min
   }
   return []
 }
+
+/** Whether it could be a name, by its form. */
+export function isName(text: string): boolean {
+  return checkName(text, []).length === 0
+}
+
+/** A choice that may be left out, but not be nothing. */
+export function checkNotNull(value: unknown, path: Path): Issue[] {
+  return value === null ? [issue('REQUIRED', path, 'A value is needed.')] : []
+}
+
+const headerNamePattern = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
+const maxHeaderNameCharacters = 256
+/** What Node writes as Latin-1 is all that a field's value may hold. */
+const headerValuePattern = /^[\t\x20-\x7e\x80-\xff]*$/
+const maxHeaderValueCharacters = 8_192
+
+/** They steer the connection or the message's framing, so that HTTP's own software sets them. */
+const headersOfHttp = new Set(
+  'connection content-length date expect host keep-alive te trailer transfer-encoding upgrade'.split(' '),
+)
+
+/** A header field's name: a token of HTTP, in any case. */
+export function checkHeaderName(name: string, path: Path): Issue[] {
+  if (name === '') return [issue('REQUIRED', path, 'A header name is needed.')]
+  if (!headerNamePattern.test(name)) return [issue('MALFORMED', path, 'This is no header name.')]
+  if (name.length > maxHeaderNameCharacters) {
+    return [issue('OUT_OF_RANGE', path, `A header name has at most ${maxHeaderNameCharacters} characters.`)]
+  }
+  return []
+}
+
+/** The name of a header that applications may use as they like: not one that belongs to HTTP itself. */
+export function checkCustomHeaderName(name: string, path: Path): Issue[] {
+  const lowerCase = name.toLowerCase()
+  if (headersOfHttp.has(lowerCase) || lowerCase.startsWith('proxy-')) {
+    return [issue('MALFORMED', path, `The header ${name} belongs to HTTP itself.`)]
+  }
+  return checkHeaderName(name, path)
+}
+
+/** A header field's value: one line of Latin-1. */
+export function checkHeaderValue(value: string, path: Path): Issue[] {
+  if (!headerValuePattern.test(value)) {
+    return [issue('MALFORMED', path, 'A header value has neither line breaks nor characters beyond Latin-1.')]
+  }
+  if (value.length > maxHeaderValueCharacters) {
+    return [issue('OUT_OF_RANGE', path, `A header value has at most ${maxHeaderValueCharacters} characters.`)]
+  }
+  return []
+}

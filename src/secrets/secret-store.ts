@@ -1,11 +1,16 @@
+import type { Orm } from '../db/orm.ts'
 import type { Sql } from '../db/sql.ts'
 import type { UnitOfWork } from '../db/transaction.ts'
 import { type EndpointId, newId, type SourceId } from '../kernel/ids.ts'
+import type { ActiveSecret } from '../signatures/index.ts'
 import type { Sealer } from './sealer.ts'
 import { type Secret, SecretEntity } from './secret.entity.ts'
 
 /** Whose secrets: a source's verify its senders, an endpoint's sign its deliveries. */
 export type SecretOwnerId = SourceId | EndpointId
+
+/** Each request is tried against, each delivery signed with, every one of them. */
+export const maxActiveSecrets = 5
 
 const hintCharacters = 4
 /** A hint of four characters leaves at least twelve unknown. */
@@ -35,31 +40,38 @@ export async function removeSecrets(sql: Sql, ownerId: SecretOwnerId): Promise<v
   await sql.query(`delete from secrets where owner_id = $1::text`, [ownerId])
 }
 
+/** The secrets that count now, the newest first, sealed as they are; an entry for each owner that has any. */
+export async function activeSecrets(
+  orm: Orm,
+  ownerIds: readonly SecretOwnerId[],
+): Promise<ReadonlyMap<string, readonly Secret[]>> {
+  const counts = { $or: [{ expiresAt: null }, { expiresAt: { $gt: new Date() } }] }
+  // Index: secrets_owner_id_id_index. An owner has five at most.
+  const options = { orderBy: { id: 'desc' }, limit: ownerIds.length * maxActiveSecrets } as const
+  const secrets = await orm.em.fork().find(SecretEntity, { ownerId: { $in: [...ownerIds] }, ...counts }, options)
+  return Map.groupBy(secrets, (secret) => secret.ownerId)
+}
+
 /**
- * The secrets that count now, in clear, the newest first. Costs two AES passes for each: callers on a hot path keep them.
+ * The secrets that count now, in clear, the newest first. Costs two AES passes for each: callers on a hot path keep them,
+ * and look at each one's end whenever they use it.
  *
- * @returns an entry for each owner that has any.
  * @throws SealError when one does not open.
  */
-export async function openSecrets(
-  sql: Sql,
-  sealer: Sealer,
-  ownerIds: readonly SecretOwnerId[],
-): Promise<ReadonlyMap<SecretOwnerId, readonly string[]>> {
+export async function openSecrets(sql: Sql, sealer: Sealer, ownerId: SecretOwnerId): Promise<ActiveSecret[]> {
   // Index: secrets_owner_id_id_index.
-  const rows = await sql.query<{ id: string; owner_id: SecretOwnerId; sealed: string }>(
-    `select s.id, s.owner_id, s.sealed
+  const rows = await sql.query<{ id: string; sealed: string; expires_at: Date | null }>(
+    `select s.id, s.sealed, s.expires_at
        from secrets as s
-      where s.owner_id = any ($1::text[])
+      where s.owner_id = $1::text
         and (s.expires_at is null or s.expires_at > now())
-      order by s.owner_id, s.id desc`,
-    [ownerIds],
+      order by s.id desc
+      limit $2::int`,
+    [ownerId, maxActiveSecrets],
+    'open_secrets',
   )
-  const opened = new Map<SecretOwnerId, string[]>()
-  for (const row of rows) {
-    const texts = opened.get(row.owner_id) ?? []
-    texts.push(sealer.open(row.sealed, { table: 'secrets', rowId: row.id }))
-    opened.set(row.owner_id, texts)
-  }
-  return opened
+  return rows.map(({ id, sealed, expires_at }) => ({
+    text: sealer.open(sealed, { table: 'secrets', rowId: id }),
+    expiresAt: expires_at,
+  }))
 }

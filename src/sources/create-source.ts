@@ -9,8 +9,9 @@ import { done, invalid, type Outcome } from '../kernel/outcome.ts'
 import { orNameTaken } from '../projects/name-taken.ts'
 import { newIngressToken } from './ingress-token.ts'
 import { type Source, SourceEntity } from './source.entity.ts'
-import { type SourceDeps, setVerification, sourceNameConstraint } from './source-configuration.ts'
-import { checkSourceInput, defaultMaxBodyBytes, type SourceInput } from './source-input.ts'
+import { type SourceDeps, sourceNameConstraint } from './source-configuration.ts'
+import { checkSourceInput, chosenFields, defaultFields, type SourceInput } from './source-input.ts'
+import { setVerification } from './source-verification.ts'
 
 export interface CreateSourceInput extends SourceInput {
   readonly name: string
@@ -54,7 +55,9 @@ async function insertSource(
     name: input.name,
     ...newIngressToken(sealer, id),
     verificationPreset: null,
-    maxBodyBytes: input.maxBodyBytes ?? defaultMaxBodyBytes,
+    verificationOptions: null,
+    ...defaultFields,
+    ...chosenFields(sealer, id, input),
     createdAt: new Date(),
   })
   unit.em.persist(source)

@@ -38,6 +38,7 @@ export async function deleteSource(
 async function removeTraces(sql: Sql, { id, projectId }: Pick<Source, 'id' | 'projectId'>): Promise<void> {
   await sql.query(`delete from source_heads where source_id = $1::text`, [id])
   await sql.query(`delete from fan_out_marks where source_id = $1::text`, [id])
+  await sql.query(`delete from former_tokens where source_id = $1::text`, [id])
   await removeSecrets(sql, id)
   // A list that becomes empty stays a list: what was limited to this source must not come to mean all sources.
   for (const table of ['api_keys', 'endpoints']) {

@@ -2,17 +2,24 @@
  * A source is a named place that messages come in at. Its row holds what clients choose; its log's state is in
  * `source_heads` and `fan_out_marks`, made and removed with it and otherwise never written from here.
  *
- * Requests find their source in the directory, by the token in the address or by id, without touching the database until
- * the configuration changes. A deleted source takes its messages along: a task removes them after the commit.
+ * Requests find their source in the directory, by the token or the names in the address, without touching the database
+ * until the configuration changes. A deleted source takes its messages along: a task removes them after the commit.
  */
 export { type CreateSourceInput, createSource } from './create-source.ts'
 export { type DeleteSourceDeps, deleteSource } from './delete-source.ts'
-export { ingressUrlOf } from './ingress-token.ts'
 export { purgeSource } from './purge-source.task.ts'
+export { rotateSourceSecret } from './rotate-source-secret.ts'
 export { rotateSourceToken } from './rotate-source-token.ts'
 export { type Source, SourceEntity, type VerificationPreset } from './source.entity.ts'
+export { eventsUrlOf, ingressUrlOf, queueUrlOf } from './source-addresses.ts'
 export type { SourceDeps } from './source-configuration.ts'
-export { createSourceDirectory, type IngressSource, type SourceDirectory } from './source-directory.ts'
-export { defaultMaxBodyBytes, type VerificationInput } from './source-input.ts'
+export {
+  type AcceptedResponse,
+  createSourceDirectory,
+  type IngressSource,
+  type SourceDirectory,
+} from './source-directory.ts'
+export { defaultMaxBodyBytes } from './source-input.ts'
 export { createSourceStore, type SourceStore } from './source-store.ts'
 export { type UpdateSourceInput, updateSource } from './update-source.ts'
+export type { VerificationInput } from './verification-input.ts'

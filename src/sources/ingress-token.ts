@@ -27,17 +27,9 @@ export function hashOfToken(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }
 
-/**
- * The address that senders use: a secret, for those who may manage the source.
- *
- * @throws SealError when the token does not open.
- */
-export function ingressUrlOf(
-  deps: { readonly sealer: Sealer; readonly publicUrl: string },
-  source: Pick<Source, 'id' | 'tokenSealed'>,
-): string {
-  const token = deps.sealer.open(source.tokenSealed, contextOf(source.id))
-  return `${deps.publicUrl.replace(/\/+$/, '')}/in/${token}`
+/** @throws SealError when it does not open. */
+export function openToken(sealer: Sealer, { id, tokenSealed }: Pick<Source, 'id' | 'tokenSealed'>): string {
+  return sealer.open(tokenSealed, contextOf(id))
 }
 
 function contextOf(sourceId: SourceId): { table: string; rowId: string } {

@@ -1,18 +1,28 @@
-import { createSecretKey, type KeyObject } from 'node:crypto'
 import type { Sql } from '../db/sql.ts'
+import { parseAddressSet } from '../kernel/address-set.ts'
 import type { ProjectId, SourceId } from '../kernel/ids.ts'
-import { createEpochCache, type Epochs } from '../live/epoch.ts'
+import { createEpochCache, type EpochCache, type Epochs } from '../live/epoch.ts'
+import { isName } from '../projects/input-checks.ts'
+import type { RateLimit } from '../projects/limits.ts'
 import type { Sealer } from '../secrets/index.ts'
 import { openSecrets } from '../secrets/secret-store.ts'
+import { createVerifier, type Mapping, mappingOfPreset, type VerificationPreset } from '../signatures/index.ts'
+import { openResponse } from './accepted-response.ts'
 import type { IngressSource } from './ingress-source.ts'
 import { hashOfToken, isToken } from './ingress-token.ts'
-import type { VerificationPreset } from './source.entity.ts'
+import type { StoredResponse, VerificationOptions } from './source.entity.ts'
+import { rulesOf } from './source-verification.ts'
 
 export type { AcceptedResponse, IngressSource } from './ingress-source.ts'
 
-/** Sources on the hot path: read once, then from memory until the configuration changes. */
+/**
+ * Sources on the hot path: read once, then from memory until the configuration changes. All answers are null for a
+ * source that is paused.
+ *
+ * All throw SealError when a secret of this source does not open; then nobody can be verified.
+ */
 export interface SourceDirectory {
-  /** @param token the secret part of the address, as it came. */
+  /** @param token the secret part of the address, as it came; a former one leads to its source until its overlap ends. */
   byToken(token: string): Promise<IngressSource | null>
   /** By the named address. Null also where the source verifies nobody: its name alone proves nothing. */
   byQueue(projectName: string, sourceName: string): Promise<IngressSource | null>
@@ -21,55 +31,160 @@ export interface SourceDirectory {
   byId(id: SourceId): Promise<IngressSource | null>
 }
 
-/** Addresses that lead nowhere are remembered as well, so that a flood of them costs bounded memory. */
-const maxCachedSources = 20_000
-
-export function createSourceDirectory(deps: {
+interface Deps {
   readonly sql: Sql
   readonly sealer: Sealer
   readonly epochs: Epochs
-}): SourceDirectory {
-  const byToken = createEpochCache<string, IngressSource | null>({
-    epochs: deps.epochs,
-    max: maxCachedSources,
-    load: async (token) =>
-      await load(deps, `s.token_hash = decode($1::text, 'hex')`, hashOfToken(token).toString('hex'), 'source_by_token'),
-  })
-  const byId = createEpochCache<SourceId, IngressSource | null>({
-    epochs: deps.epochs,
-    max: maxCachedSources,
-    load: async (id) => await load(deps, 's.id = $1::text', id, 'source_by_id'),
-  })
+}
+
+/** Addresses that lead nowhere are remembered as well, so that a flood of them costs bounded memory. */
+const maxCachedSources = 20_000
+
+export function createSourceDirectory(deps: Deps): SourceDirectory {
+  const byToken = cacheOf(deps, tokenLookup, (token) => [hashOfToken(token).toString('hex')])
+  const byQueue = cacheOf(deps, queueLookup, splitNames)
+  const byName = cacheOf(deps, nameLookup, splitNames)
+  const byId = cacheOf(deps, idLookup, (id) => [id])
   return {
-    byToken: (token) => (isToken(token) ? byToken.get(token) : Promise.resolve(null)),
-    byId: (id) => byId.get(id),
+    async byToken(token) {
+      return isToken(token) ? nowOf(await byToken.get(token)) : null
+    },
+    async byQueue(projectName, sourceName) {
+      if (!isName(projectName) || !isName(sourceName)) return null
+      const source = nowOf(await byQueue.get(`${projectName}/${sourceName}`))
+      return source?.verifier ? source : null
+    },
+    async byName(projectId, sourceName) {
+      return isName(sourceName) ? nowOf(await byName.get(`${projectId}/${sourceName}`)) : null
+    },
+    async byId(id) {
+      return nowOf(await byId.get(id))
+    },
   }
+}
+
+// Neither names nor ids hold a slash.
+function splitNames(key: string): string[] {
+  return key.split('/')
+}
+
+/** What an address leads to. */
+interface Target {
+  readonly source: IngressSource
+  /** When the address ends, in ms since 1970; null when it stays. */
+  readonly endsAtMs: number | null
+}
+
+// An overlap ends without a change of the configuration.
+function nowOf(target: Target | null): IngressSource | null {
+  if (target === null || (target.endsAtMs !== null && target.endsAtMs <= Date.now())) return null
+  return target.source
+}
+
+function cacheOf(
+  deps: Deps,
+  lookup: Lookup,
+  valuesOf: (key: string) => readonly string[],
+): EpochCache<string, Target | null> {
+  const load = (key: string) => loadTarget(deps, lookup, valuesOf(key))
+  return createEpochCache({ epochs: deps.epochs, max: maxCachedSources, load })
+}
+
+interface Lookup {
+  readonly statementName: string
+  /** Yields the source's id and the end of the address. Each uses a unique index. */
+  readonly found: string
+}
+
+const tokenLookup: Lookup = {
+  statementName: 'source_by_token',
+  found: `select s.id, null::timestamptz as ends_at from sources as s where s.token_hash = decode($1::text, 'hex')
+           union all
+          select f.source_id, f.expires_at from former_tokens as f where f.token_hash = decode($1::text, 'hex')`,
+}
+
+const queueLookup: Lookup = {
+  statementName: 'source_by_queue',
+  found: `select s.id, null::timestamptz as ends_at
+            from sources as s
+            join projects as p on p.id = s.project_id
+           where p.name = $1::text and s.name = $2::text`,
+}
+
+const nameLookup: Lookup = {
+  statementName: 'source_by_name',
+  found: `select s.id, null::timestamptz as ends_at
+            from sources as s where s.project_id = $1::text and s.name = $2::text`,
+}
+
+const idLookup: Lookup = {
+  statementName: 'source_by_id',
+  found: `select $1::text as id, null::timestamptz as ends_at`,
 }
 
 interface SourceRow {
   id: SourceId
   project_id: ProjectId
   name: string
-  max_body_bytes: number
   verification_preset: VerificationPreset | null
+  verification_options: VerificationOptions | null
+  max_body_bytes: number
+  allowed_methods: string[]
+  allowed_networks: string[]
+  requires_json: boolean
+  mapping: Mapping | null
+  duplicate_window_ms: number
+  rate_limit: RateLimit | null
+  project_rate_limit: RateLimit | null
+  accepted_response: StoredResponse | null
+  ends_at: Date | null
 }
 
-async function load(
-  { sql, sealer }: { sql: Sql; sealer: Sealer },
-  condition: string,
-  value: string,
-  statementName: string,
-): Promise<IngressSource | null> {
-  const [row] = await sql.query<SourceRow>(
-    `select s.id, s.project_id, s.name, s.max_body_bytes, s.verification_preset from sources as s where ${condition}`,
-    [value],
-    statementName,
+async function loadTarget(deps: Deps, lookup: Lookup, values: readonly string[]): Promise<Target | null> {
+  const [row] = await deps.sql.query<SourceRow>(
+    `select s.id, s.project_id, s.name, s.verification_preset, s.verification_options, s.max_body_bytes,
+            s.allowed_methods, s.allowed_networks, s.requires_json, s.mapping, s.duplicate_window_ms,
+            s.rate_limit, p.rate_limit as project_rate_limit, s.accepted_response, found.ends_at
+       from (${lookup.found}) as found
+       join sources as s on s.id = found.id
+       join projects as p on p.id = s.project_id
+      where not s.is_paused
+        and (found.ends_at is null or found.ends_at > now())
+      limit 1`,
+    values,
+    lookup.statementName,
   )
   if (row === undefined) return null
-  const source = { id: row.id, projectId: row.project_id, name: row.name, maxBodyBytes: row.max_body_bytes }
-  if (row.verification_preset === null) return { ...source, verification: null }
-  // A change between the two reads leaves no secret at worst, and then nothing is accepted until the next read.
-  const secrets = (await openSecrets(sql, sealer, [row.id])).get(row.id) ?? []
-  const keys = secrets.map((secret) => createSecretKey(Buffer.from(secret, 'utf8')))
-  return { ...source, verification: { preset: row.verification_preset, secrets: keys } }
+  return { source: await prepare(deps, row), endsAtMs: row.ends_at?.getTime() ?? null }
+}
+
+async function prepare({ sql, sealer }: Deps, row: SourceRow): Promise<IngressSource> {
+  const { id, verification_preset: preset, accepted_response: response } = row
+  const stored = { id, verificationPreset: preset, verificationOptions: row.verification_options }
+  const rules = rulesOf(sealer, stored)
+  const ownMapping = row.mapping ?? nothingSaid
+  return {
+    id,
+    projectId: row.project_id,
+    name: row.name,
+    maxBodyBytes: row.max_body_bytes,
+    allowedMethods: row.allowed_methods,
+    allowedNetworks: row.allowed_networks.length === 0 ? null : parseAddressSet(row.allowed_networks),
+    requiresJson: row.requires_json,
+    // A change between the two reads leaves no secret at worst, and then nothing is accepted until the next read.
+    verifier: rules === null ? null : createVerifier(rules, await openSecrets(sql, sealer, id)),
+    preset,
+    ownMapping,
+    mapping: preset === null ? ownMapping : completed(ownMapping, mappingOfPreset(preset)),
+    duplicateWindowMs: row.duplicate_window_ms,
+    rateLimit: row.rate_limit,
+    projectRateLimit: row.project_rate_limit,
+    acceptedResponse: response === null ? null : openResponse(sealer, id, response),
+  }
+}
+
+const nothingSaid: Mapping = { id: null, type: null, subject: null }
+
+function completed(own: Mapping, preset: Mapping): Mapping {
+  return { id: own.id ?? preset.id, type: own.type ?? preset.type, subject: own.subject ?? preset.subject }
 }

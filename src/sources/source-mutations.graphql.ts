@@ -2,17 +2,20 @@ import { builder } from '../graphql/builder.ts'
 import {
   DeletePayload,
   type Done,
+  LimitReachedError,
   NameTakenError,
   NotFoundError,
   outcomeType,
   resultOf,
+  StateConflictError,
   ValidationError,
 } from '../graphql/user-errors.ts'
 import { createSource } from './create-source.ts'
 import { deleteSource } from './delete-source.ts'
 import { rotateSourceToken } from './rotate-source-token.ts'
 import type { Source } from './source.entity.ts'
-import { SourceNode, VerificationPreset } from './sources.graphql.ts'
+import { CreateSourceInput, UpdateSourceInput } from './source-inputs.graphql.ts'
+import { SourceNode } from './sources.graphql.ts'
 import { updateSource } from './update-source.ts'
 
 const SourcePayload = builder.objectRef<Done<Source>>('SourcePayload').implement({
@@ -22,47 +25,9 @@ const SourcePayload = builder.objectRef<Done<Source>>('SourcePayload').implement
   }),
 })
 
-const PresetVerificationInput = builder.inputType('PresetVerificationInput', {
-  description: 'Verification as a known provider does it.',
-  fields: (t) => ({
-    preset: t.field({ type: VerificationPreset, required: true, description: 'The provider.' }),
-    secret: t.string({
-      required: true,
-      description: 'The secret, as it was given to the provider.',
-    }),
-  }),
-})
-
-const VerificationInput = builder.inputType('VerificationInput', {
-  description: 'How senders shall prove who they are: exactly one way. Secrets are write-only.',
-  isOneOf: true,
-  fields: (t) => ({
-    preset: t.field({ type: PresetVerificationInput, description: 'As a known provider does it.' }),
-  }),
-})
-
-const CreateSourceInput = builder.inputType('CreateSourceInput', {
-  description: 'A new source.',
-  fields: (t) => ({
-    name: t.string({
-      required: true,
-      description: 'Lower-case letters, digits and hyphens; 1 to 63; unique in the project.',
-    }),
-    verification: t.field({
-      type: VerificationInput,
-      description: 'How senders prove who they are; left out: by the token in the address alone.',
-    }),
-    maxBodyBytes: t.int({
-      required: true,
-      defaultValue: 1_048_576,
-      description: 'The largest body that is accepted; 1 to 26,214,400 bytes.',
-    }),
-  }),
-})
-
 const CreateSourceResult = builder.unionType('CreateSourceResult', {
   description: 'Answer of `createSource`.',
-  types: [SourcePayload, ValidationError, NameTakenError],
+  types: [SourcePayload, ValidationError, NameTakenError, LimitReachedError],
   resolveType: outcomeType('SourcePayload'),
 })
 
@@ -76,22 +41,9 @@ builder.mutationField('createSource', (t) =>
   }),
 )
 
-const UpdateSourceInput = builder.inputType('UpdateSourceInput', {
-  description: 'Changes a source. Fields left out stay as they are; all processes follow within a second.',
-  fields: (t) => ({
-    id: t.id({ required: true, description: 'The source to change.' }),
-    name: t.string({ description: 'As in `CreateSourceInput`.' }),
-    verification: t.field({
-      type: VerificationInput,
-      description: 'As in `CreateSourceInput`, replacing the secret; null removes verification.',
-    }),
-    maxBodyBytes: t.int({ description: 'As in `CreateSourceInput`.' }),
-  }),
-})
-
 const UpdateSourceResult = builder.unionType('UpdateSourceResult', {
   description: 'Answer of `updateSource`.',
-  types: [SourcePayload, NotFoundError, ValidationError, NameTakenError],
+  types: [SourcePayload, NotFoundError, ValidationError, NameTakenError, StateConflictError],
   resolveType: outcomeType('SourcePayload'),
 })
 
@@ -117,7 +69,7 @@ const DeleteSourceInput = builder.inputType('DeleteSourceInput', {
 
 const DeleteSourceResult = builder.unionType('DeleteSourceResult', {
   description: 'Answer of `deleteSource`.',
-  types: [DeletePayload, NotFoundError],
+  types: [DeletePayload, NotFoundError, StateConflictError],
   resolveType: outcomeType('DeletePayload'),
 })
 
@@ -133,12 +85,20 @@ builder.mutationField('deleteSource', (t) =>
 
 const RotateSourceTokenInput = builder.inputType('RotateSourceTokenInput', {
   description: 'Gives a source a new token in its address.',
-  fields: (t) => ({ id: t.id({ required: true, description: 'The source.' }) }),
+  fields: (t) => ({
+    id: t.id({ required: true, description: 'The source.' }),
+    overlapMs: t.int({
+      required: true,
+      defaultValue: 0,
+      description:
+        'How long the old addresses still work: 0 to 604,800,000 ms (7 days). Of more than 5 the oldest end at once.',
+    }),
+  }),
 })
 
 const RotateSourceTokenResult = builder.unionType('RotateSourceTokenResult', {
   description: 'Answer of `rotateSourceToken`.',
-  types: [SourcePayload, NotFoundError, ValidationError],
+  types: [SourcePayload, NotFoundError, ValidationError, StateConflictError],
   resolveType: outcomeType('SourcePayload'),
 })
 
@@ -146,8 +106,8 @@ builder.mutationField('rotateSourceToken', (t) =>
   t.field({
     type: RotateSourceTokenResult,
     description: 'Gives a source a new secret address.',
-    args: { input: t.arg({ type: RotateSourceTokenInput, required: true, description: 'Which one.' }) },
+    args: { input: t.arg({ type: RotateSourceTokenInput, required: true, description: 'Which one, and how.' }) },
     resolve: async (_root, { input }, { services, viewer }) =>
-      resultOf(await rotateSourceToken(services, viewer, input), 'not-found'),
+      resultOf(await rotateSourceToken(services, viewer, input), 'not-found', 'invalid'),
   }),
 )

@@ -3,50 +3,91 @@ import { builder } from '../graphql/builder.ts'
 import { pageArguments, pagedList, totalCountOf } from '../graphql/connection.ts'
 import type { Context } from '../graphql/context.ts'
 import { contextLoader } from '../graphql/context-loader.ts'
+import { HttpMethod } from '../graphql/http-method.ts'
+import { HttpResponse } from '../graphql/http-response.ts'
 import { addNodeKind } from '../graphql/node.ts'
 import { isId, type SourceId } from '../kernel/ids.ts'
 import type { LogHead } from '../live/log-reader.ts'
-import { ingressUrlOf } from './ingress-token.ts'
+import { RateLimitType, RetentionType } from '../projects/limits.graphql.ts'
+import { ownProject } from '../projects/projects.graphql.ts'
+import { shownResponse } from './accepted-response.ts'
+import { EventMapping } from './event-mapping.graphql.ts'
+import type { AcceptedResponse } from './ingress-source.ts'
 import type { Source } from './source.entity.ts'
-
-export const VerificationPreset = builder.enumType('VerificationPreset', {
-  description: 'Providers whose webhooks are understood without description.',
-  values: { GITHUB: { description: 'GitHub.' } } as const,
-})
-
-const Verification = builder.objectRef<Pick<Source, 'verificationPreset'>>('Verification').implement({
-  description: "How a source's senders prove who they are.",
-  fields: (t) => ({
-    preset: t.expose('verificationPreset', {
-      type: VerificationPreset,
-      description:
-        'Whose rules are followed; null where it is not by those of a known provider, which is not possible yet.',
-      nullable: true,
-    }),
-  }),
-})
+import { eventsUrlOf, ingressUrlOf, queueUrlOf } from './source-addresses.ts'
+import { Verification } from './source-verification.graphql.ts'
+import { verifies } from './source-verification.ts'
 
 export const SourceNode = builder.objectRef<Source>('Source')
 
 builder.node(SourceNode, {
-  description: 'A named place that messages come in at: its address, its verification, its limit and its log.',
+  description: 'A named place that messages come in at: its addresses, its verification, its limits and its log.',
   id: { resolve: (source) => source.id, description: '`src_…`' },
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Lower-case name, unique in the project.' }),
     ingressUrl: t.field({
       type: 'URL',
-      description: 'The address that senders use; it holds the secret token. Null when the key lacks MANAGE.',
+      description:
+        'The address with the secret token, for senders that need no other proof; null when the key lacks MANAGE.',
       nullable: true,
       resolve: (source, _args, { services, viewer }) =>
         allows(viewer, 'manage') ? ingressUrlOf(services, source) : null,
+    }),
+    queueUrl: t.field({
+      type: 'URL',
+      description: 'The named address `/q/<project>/<source>`; null while the source verifies nobody.',
+      nullable: true,
+      resolve: async (source, _args, context) =>
+        verifies(source) ? queueUrlOf(context.services, (await ownProject(context)).name, source.name) : null,
+    }),
+    eventsUrl: t.field({
+      type: 'URL',
+      description: 'Where CloudEvents are published with a key that has PUBLISH.',
+      nullable: true,
+      resolve: (source, _args, { services }) => eventsUrlOf(services, source.name),
+    }),
+    isPaused: t.exposeBoolean('isPaused', {
+      description: 'Whether requests are answered as if the source were unknown.',
     }),
     verification: t.field({
       type: Verification,
       description: 'How senders prove who they are; null when the token in the address is all.',
       nullable: true,
-      resolve: (source) => (source.verificationPreset === null ? null : source),
+      resolve: (source) => (verifies(source) ? source : null),
+    }),
+    allowedMethods: t.expose('allowedMethods', {
+      type: [HttpMethod],
+      description: 'The methods that are accepted; others get 405.',
+    }),
+    allowedNetworks: t.exposeStringList('allowedNetworks', {
+      description: 'Addresses and CIDR networks that may send, at most 100; empty when any may.',
+    }),
+    requiresJson: t.exposeBoolean('requiresJson', { description: 'Whether a body that is not JSON is refused.' }),
+    mapping: t.field({
+      type: EventMapping,
+      description: "Where an event's id, type and subject are found.",
+      resolve: ({ mapping }) => mapping ?? { id: null, type: null, subject: null },
+    }),
+    duplicateWindowMs: t.exposeInt('duplicateWindowMs', {
+      description: "How long an event's id keeps a second message out, in ms.",
     }),
     maxBodyBytes: t.exposeInt('maxBodyBytes', { description: 'The largest body that is accepted, in bytes.' }),
+    rateLimit: t.expose('rateLimit', {
+      type: RateLimitType,
+      description: 'How many requests are accepted; null when unlimited.',
+      nullable: true,
+    }),
+    retention: t.expose('retention', {
+      type: RetentionType,
+      description: "How long messages are kept; null when the project's rule holds.",
+      nullable: true,
+    }),
+    acceptedResponse: t.field({
+      type: HttpResponse,
+      description: 'What an accepted request is answered with; null for 202 and a JSON receipt.',
+      nullable: true,
+      resolve: ({ acceptedResponse }) => (acceptedResponse ? answerOf(shownResponse(acceptedResponse)) : null),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the source was created.' }),
     firstSequence: t.field({
       type: 'SafeInt',
@@ -61,6 +102,10 @@ builder.node(SourceNode, {
     }),
   }),
 })
+
+function answerOf({ status, headers, body }: AcceptedResponse) {
+  return { status, headers, body: Buffer.from(body), isTruncated: false, announcedBytes: null }
+}
 
 const headById = contextLoader<SourceId, LogHead>(async ({ services }, ids) => {
   const heads = await services.messages.heads(ids)

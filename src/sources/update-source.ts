@@ -3,16 +3,11 @@ import { changeConfiguration } from '../db/configuration-epoch.ts'
 import { done, invalid, type Outcome } from '../kernel/outcome.ts'
 import { orNameTaken } from '../projects/name-taken.ts'
 import type { Source } from './source.entity.ts'
-import {
-  findOwnSource,
-  type SourceDeps,
-  setVerification,
-  sourceNameConstraint,
-  sourceNotFound,
-} from './source-configuration.ts'
-import { checkSourceInput, type SourceInput } from './source-input.ts'
+import { findOwnSource, type SourceDeps, sourceNameConstraint, sourceNotFound } from './source-configuration.ts'
+import { checkSourceInput, chosenFields, type SourceInput } from './source-input.ts'
+import { setVerification } from './source-verification.ts'
 
-/** A field that is undefined stays as it is; verification null removes it. */
+/** A field that is undefined stays as it is. */
 export interface UpdateSourceInput extends SourceInput {
   readonly id: string
 }
@@ -25,8 +20,7 @@ export async function updateSource(deps: SourceDeps, reach: Reach, input: Update
       if (source === null) return sourceNotFound(input.id)
       const failure = invalid(checkSourceInput(input))
       if (failure !== null) return failure
-      source.name = input.name ?? source.name
-      source.maxBodyBytes = input.maxBodyBytes ?? source.maxBodyBytes
+      Object.assign(source, chosenFields(deps.sealer, source.id, input))
       if (input.verification !== undefined) await setVerification(unit, deps.sealer, source, input.verification)
       return done(source)
     }),

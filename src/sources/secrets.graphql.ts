@@ -1,0 +1,18 @@
+import { builder } from '../graphql/builder.ts'
+import type { Secret } from '../secrets/secret.entity.ts'
+
+export const SecretType = builder.objectRef<Secret>('Secret').implement({
+  description: 'A stored secret, never shown again: it signs (endpoints) or verifies (sources).',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: '`sec_…`' }),
+    hint: t.exposeString('hint', {
+      description: 'The last four characters, to tell secrets apart; empty for one of fewer than 16.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was set.' }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      description: 'When its overlap ends; null for the current one.',
+      nullable: true,
+    }),
+  }),
+})

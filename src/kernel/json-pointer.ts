@@ -1,0 +1,47 @@
+/*
+ * JSON Pointer (RFC 6901): which value of a document is meant.
+ */
+
+const form = /^(?:\/(?:[^~/]|~[01])*)*$/
+const listIndex = /^(?:0|[1-9]\d*)$/
+
+/** @returns the names on the way, from the outside in; null when the text is no JSON Pointer. */
+export function parseJsonPointer(text: string): string[] | null {
+  if (!form.test(text)) return null
+  const [, ...names] = text.split('/')
+  return names.map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+}
+
+/** @returns undefined when there is nothing at this place. */
+export function valueAt(document: unknown, names: readonly string[]): unknown {
+  let value = document
+  for (const name of names) {
+    if (typeof value !== 'object' || value === null) return undefined
+    if (Array.isArray(value) && !listIndex.test(name)) return undefined
+    // Own members alone: `__proto__` and `constructor` are names like any other.
+    if (!Object.hasOwn(value, name)) return undefined
+    value = (value as Record<string, unknown>)[name]
+  }
+  return value
+}
+
+/**
+ * What stands in a JSON text where `valueAt` finds a number, digit by digit. The text is read a second time for it.
+ *
+ * @returns null when there is no number at this place.
+ */
+export function numberTextAt(text: string, names: readonly string[]): string | null {
+  const keepWritten = (_name: string, value: unknown, context: { readonly source?: string }) =>
+    typeof value === 'number' ? new WrittenNumber(context.source ?? String(value)) : value
+  // The types of the language do not know the context yet.
+  const document = JSON.parse(text, keepWritten as (name: string, value: unknown) => unknown)
+  const found = valueAt(document, names)
+  return found instanceof WrittenNumber ? found.text : null
+}
+
+class WrittenNumber {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}

@@ -98,7 +98,7 @@ test('all mistakes are reported at once, each with the variable, what it held an
     'PUBLIC_URL is "ftp://x": expected an http or https URL without user, query or fragment, such as https://hooks.example.com',
     'ALLOWED_NETWORKS is "10/8": expected networks in CIDR notation, comma separated, such as 10.0.0.0/8,fd00::/8; or none',
     'TRUSTED_PROXIES is "proxy": expected networks in CIDR notation, comma separated, such as 10.0.0.0/8,fd00::/8; or none',
-    'RETENTION_MAX_AGE_HOURS is "0": expected a whole number from 1 to 876000, or none',
+    'RETENTION_MAX_AGE_HOURS is "0": expected a whole number from 1 to 1000000, or none',
     'LOG_LEVEL is "loud": expected one of trace, debug, info, warn, error, fatal, silent',
     'TLS_CERT_FILE is not set: expected the certificate of TLS_KEY_FILE; set both or neither',
   ])

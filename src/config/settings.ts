@@ -129,8 +129,7 @@ export const settings = {
     description:
       'Age in hours after which messages go where neither source nor project says otherwise; none keeps them.',
     fallback: 720,
-    // 100 years.
-    parse: orNone(integerBetween(1, 876_000)),
+    parse: orNone(integerBetween(1, 1_000_000)),
   }),
   logLevel: setting<LogLevel>('LOG_LEVEL', {
     description: `How much to log: ${logLevels.join(', ')}.`,

@@ -1,10 +1,15 @@
 /**
  * Ingress: from a sender's request to a committed message.
  *
- * The token in the address names the source. What the head of the request already forbids (method, coding, announced
- * size) is answered before its body is read; the body is read up to the source's limit, within a budget that all
- * requests share; the sender is verified over the raw bytes; the recorder stores. Only then is the answer 202.
+ * The address names the source: by a token that only its senders know, or, for sources that verify, by project and name.
+ * What the head of the request already forbids (method, address of origin, rate, coding, announced size, a malformed
+ * Idempotency-Key) is answered before its body is read; the body is read up to the source's limit, within a budget that
+ * all requests share; the sender is verified over the raw bytes; what it says of its event is looked up; the recorder
+ * stores. Only then is the answer 202.
+ *
+ * What a source turns away is told to its owner as a refusal. What is the gateway's own trouble (503) is not.
  */
-export type { IngressAnswer, IngressProblem } from './answer.ts'
+export type { AcceptedAnswer, IngressAnswer, IngressProblem } from './answer.ts'
+export { createRateLimiter, type RateLimiter, type RateVerdict } from './rate-limiter.ts'
 export { createBodyBudget } from './read-body.ts'
-export { createIngress, type Ingress, type IngressRequest } from './receive.ts'
+export { createIngress, type Ingress, type IngressAddress, type IngressRequest } from './receive.ts'

@@ -4,7 +4,9 @@ export interface ConnectionOptions {
   /** `redis://` or `rediss://`; may hold a password, so it is never logged. */
   readonly url: string
   /** What the connection is for, as `client list` shows it. */
-  readonly role: 'publisher' | 'subscriber'
+  readonly role: 'publisher' | 'subscriber' | 'limiter'
+  /** How long an answer is waited for. Absent: for ever. */
+  readonly commandTimeoutMs?: number
   /** Called when the connection is lost or cannot be made, again and again while that lasts. */
   readonly onAway: (error?: Error) => void
 }
@@ -17,8 +19,9 @@ const maxReconnectDelayMs = 1_000
  * A connection that comes back by itself, for ever. Nothing is queued while it is away: what is sent then is refused at
  * once. Does not fail, nor wait, when Redis is away.
  */
-export function connectRedis({ url, role, onAway }: ConnectionOptions): Redis {
+export function connectRedis({ url, role, commandTimeoutMs, onAway }: ConnectionOptions): Redis {
   const redis = new Redis(url, {
+    ...(commandTimeoutMs === undefined ? {} : { commandTimeout: commandTimeoutMs }),
     connectionName: `hookline-${role}`,
     connectTimeout: connectTimeoutMs,
     enableOfflineQueue: false,

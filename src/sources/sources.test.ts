@@ -3,7 +3,6 @@ import { type Configuration, doneValue, issuesOf, startConfiguration } from '../
 import { createApiKey, createAuthenticator, type Reach } from '../auth/index.ts'
 import { createEndpoint, createEndpointStore } from '../endpoints/index.ts'
 import { newId } from '../kernel/ids.ts'
-import { verifyGithub } from '../signatures/github.ts'
 import {
   createSource,
   createSourceDirectory,
@@ -53,7 +52,20 @@ test('a new source is found by its address and has an empty log', async () => {
   const source = await newSource(reach)
   const directory = createSourceDirectory(configuration)
   const expected = { id: source.id, projectId: reach.projectId, name: 'orders', maxBodyBytes: 1_048_576 }
-  expect(await directory.byToken(tokenOf(source))).toEqual({ ...expected, verification: null })
+  expect(await directory.byToken(tokenOf(source))).toEqual({
+    ...expected,
+    allowedMethods: ['GET', 'POST'],
+    allowedNetworks: null,
+    requiresJson: false,
+    verifier: null,
+    preset: null,
+    mapping: { id: null, type: null, subject: null },
+    ownMapping: { id: null, type: null, subject: null },
+    duplicateWindowMs: 86_400_000,
+    rateLimit: null,
+    projectRateLimit: null,
+    acceptedResponse: null,
+  })
   expect(await directory.byId(source.id)).toMatchObject(expected)
   expect(await rowsOf('source_heads', 'source_id', source.id)).toEqual([
     {
@@ -62,6 +74,7 @@ test('a new source is found by its address and has an empty log', async () => {
       log_epoch: expect.stringMatching(/^[\w-]{12}$/),
       first_sequence: 1,
       last_sequence: 0,
+      log_bytes: 0,
     },
   ])
   expect(await rowsOf('fan_out_marks', 'source_id', source.id)).toMatchObject([{ fanned_out_to: 0 }])
@@ -91,17 +104,19 @@ test('a source verifies as its provider signs, from its creation or a change unt
   const reach = await configuration.newProject()
   const source = await newSource(reach)
   const directory = createSourceDirectory(configuration)
+  const { body, header } = githubVector
+  const request = { method: 'POST', url: 'https://h.example/', query: null, body }
   const verdict = async () => {
-    const verification = (await directory.byId(source.id))?.verification
-    return verification ? verifyGithub({ ...githubVector, secrets: verification.secrets }) : 'none'
+    const verifier = (await directory.byId(source.id))?.verifier
+    return verifier?.verify({ ...request, headers: { 'x-hub-signature-256': header } }, Date.now()).kind ?? 'none'
   }
   expect(await verdict()).toBe('none')
   const change = async (verification: ReturnType<typeof github> | null) =>
     doneValue(await updateSource(configuration, reach, { id: source.id, verification })).verificationPreset
   expect(await change(github('wrong'))).toBe('GITHUB')
-  expect(await verdict()).toBe('mismatch')
+  expect(await verdict()).toBe('refused')
   expect(await change(github(githubVector.secret))).toBe('GITHUB')
-  expect(await verdict()).toBe('valid')
+  expect(await verdict()).toBe('verified')
   expect(await rowsOf('secrets', 'owner_id', source.id)).toHaveLength(1)
   expect(await change(null)).toBeNull()
   expect(await verdict()).toBe('none')
@@ -126,7 +141,7 @@ test('fields that are left out stay as they are', async () => {
   expect(renamed).toMatchObject({ name: 'after', verificationPreset: 'GITHUB', maxBodyBytes: 5 })
   const [stored] = await createSourceStore(configuration.orm).byIds(reach, [source.id])
   expect(stored).toMatchObject({ name: 'after', verificationPreset: 'GITHUB', maxBodyBytes: 5 })
-  expect((await createSourceDirectory(configuration).byId(source.id))?.verification?.secrets).toHaveLength(1)
+  expect(await rowsOf('secrets', 'owner_id', source.id)).toHaveLength(1)
 })
 
 test('after a rotation the old address leads nowhere and the new one to the same source', async () => {
@@ -135,7 +150,7 @@ test('after a rotation the old address leads nowhere and the new one to the same
   const old = tokenOf(source)
   const directory = createSourceDirectory(configuration)
   expect(await directory.byToken(old)).toMatchObject({ id: source.id })
-  const rotated = tokenOf(doneValue(await rotateSourceToken(configuration, reach, { id: source.id })))
+  const rotated = tokenOf(doneValue(await rotateSourceToken(configuration, reach, { id: source.id, overlapMs: 0 })))
   expect(rotated).not.toBe(old)
   expect(await directory.byToken(old)).toBeNull()
   expect(await directory.byToken(rotated)).toMatchObject({ id: source.id })
@@ -211,7 +226,7 @@ test('a source of another project, or beyond the key, answers like one that does
   for (const [from, id] of attempts) {
     const notFound = { kind: 'not-found', id, path: ['input', 'id'] }
     expect(await updateSource(configuration, from, { id, name: 'taken-over' })).toEqual(notFound)
-    expect(await rotateSourceToken(configuration, from, { id })).toEqual(notFound)
+    expect(await rotateSourceToken(configuration, from, { id, overlapMs: 0 })).toEqual(notFound)
     expect(await deleteSource(configuration, from, { id })).toEqual(notFound)
   }
   expect(await store.byIds(limited, [source.id, beyond.id])).toMatchObject([{ name: 'own' }])

@@ -8,8 +8,9 @@ import {
   wholeProject,
 } from './auth/index.ts'
 import type { ConfigurationDeps } from './db/configuration-epoch.ts'
+import { createEventTypeStore, type EventType, type EventTypeInput, registerEventTypes } from './event-types/index.ts'
 import { done, type Outcome, type UserFailure } from './kernel/outcome.ts'
-import { createProject, findProject, type Project } from './projects/index.ts'
+import { createProject, findProject, type Page, type Project } from './projects/index.ts'
 import { createSourceStore } from './sources/index.ts'
 
 /** What an operator does beside the running gateway. Projects and sources are given by name. */
@@ -22,6 +23,13 @@ export interface Toolbox {
   listApiKeys(project: string): Promise<Outcome<readonly ListedApiKey[]>>
   /** Ends a key, whatever project it belongs to. Revoking twice is no failure. */
   revokeApiKey(id: string): Promise<Outcome<unknown>>
+  /** Creates and replaces event types by name: all or none. At most 500. */
+  registerEventTypes(
+    project: string,
+    eventTypes: readonly EventTypeInput[],
+  ): Promise<Outcome<{ readonly created: number; readonly updated: number }>>
+  /** A page by name, of at most 100; `after` is the last name of the page before. */
+  listEventTypes(project: string, after: string | null): Promise<Outcome<Page<ListedEventType>>>
   close(): Promise<void>
 }
 
@@ -40,6 +48,11 @@ export type ListedApiKey = Pick<ApiKey, 'id' | 'name' | 'scopes' | 'createdAt'> 
   readonly revokedAt?: Date | null | undefined
 }
 
+export type ListedEventType = Pick<EventType, 'name' | 'onViolation' | 'isDeprecated'> & {
+  readonly description?: string | null | undefined
+  readonly schema?: string | null | undefined
+}
+
 /** What an operator does by commands. Running gateways learn of it by polling the configuration's epoch. */
 export function createToolbox(deps: ConfigurationDeps): Omit<Toolbox, 'close' | 'migrate'> {
   return {
@@ -51,6 +64,17 @@ export function createToolbox(deps: ConfigurationDeps): Omit<Toolbox, 'close' | 
         return done(page.rows)
       }),
     revokeApiKey: (id) => revokeKey(deps, id),
+    registerEventTypes: (name, eventTypes) =>
+      inProject(deps, name, async ({ id }) => {
+        const outcome = await registerEventTypes(deps, wholeProject(id), { eventTypes })
+        if (outcome.kind !== 'done') return outcome
+        const { createdCount } = outcome.value
+        return done({ created: createdCount, updated: eventTypes.length - createdCount })
+      }),
+    listEventTypes: (name, after) =>
+      inProject(deps, name, async ({ id }) =>
+        done(await createEventTypeStore(deps.orm).page(id, { prefix: null, first: 100, after })),
+      ),
   }
 }
 

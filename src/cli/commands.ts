@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { importEventTypes, listEventTypes } from './event-types.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
 import { migrate } from './migrate.ts'
 import { printSchema } from './print-schema.ts'
@@ -6,4 +7,14 @@ import { createProject } from './projects.ts'
 import { serve } from './serve.ts'
 
 /** All there are, in the order of `--help`. */
-export const commands: readonly Command[] = [serve, migrate, createProject, createKey, listKeys, revokeKey, printSchema]
+export const commands: readonly Command[] = [
+  serve,
+  migrate,
+  createProject,
+  createKey,
+  listKeys,
+  revokeKey,
+  importEventTypes,
+  listEventTypes,
+  printSchema,
+]

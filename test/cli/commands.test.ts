@@ -39,6 +39,8 @@ async function hookline(argv: string[], replaced: Partial<Toolbox> = {}): Promis
       asked.names.push(id)
       return done(null)
     },
+    registerEventTypes: async (project) => ({ kind: 'not-found', id: project, path: [] }),
+    listEventTypes: async (project) => ({ kind: 'not-found', id: project, path: [] }),
     async close() {
       asked.closed += 1
     },
@@ -71,6 +73,8 @@ test('--help lists every command and every variable', async () => {
     'keys create',
     'keys list',
     'keys revoke',
+    'event-types import',
+    'event-types list',
     'print-schema',
   ]) {
     expect(output).toMatch(new RegExp(`^  ${command} `, 'm'))

@@ -1,0 +1,405 @@
+import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto'
+import { Webhook } from 'standardwebhooks'
+import Stripe from 'stripe'
+import twilio from 'twilio'
+import { describe, expect, test } from 'vitest'
+import {
+  type ActiveSecret,
+  checkSecret,
+  createVerifier,
+  generateSecret,
+  mappingOfPreset,
+  type SignatureFormat,
+  type Verdict,
+  type VerificationPreset,
+  type VerificationRules,
+} from './index.ts'
+
+const nowMs = 1_700_000_000_000
+const seconds = '1700000000'
+const url = 'https://hooks.example/in/token?a=1'
+
+interface Sent {
+  readonly headers?: NodeJS.Dict<string | string[]>
+  readonly body?: string | Buffer
+  readonly query?: string | null
+  readonly url?: string
+  readonly atMs?: number
+}
+
+function verify(rules: VerificationRules, secrets: string | readonly ActiveSecret[], sent: Sent = {}): Verdict {
+  const active = typeof secrets === 'string' ? [{ text: secrets, expiresAt: null }] : secrets
+  const request = {
+    method: 'POST',
+    url: sent.url ?? url,
+    query: sent.query ?? null,
+    headers: sent.headers ?? {},
+    body: Buffer.from(sent.body ?? ''),
+  }
+  return createVerifier(rules, active).verify(request, sent.atMs ?? nowMs)
+}
+
+function preset(name: VerificationPreset): VerificationRules {
+  return { scheme: 'PRESET', preset: name, verifyToken: null }
+}
+
+function generic(change: Partial<SignatureFormat>): VerificationRules {
+  const format: SignatureFormat = {
+    algorithm: 'HMAC_SHA256',
+    content: '{body}',
+    header: 'X-Signature',
+    prefix: null,
+    parameter: null,
+    encoding: 'HEX',
+    idHeader: null,
+    timestampHeader: null,
+    timestampParameter: null,
+    toleranceMs: 300_000,
+  }
+  return { scheme: 'SIGNATURE', format: { ...format, ...change } }
+}
+
+const verified = { kind: 'verified' }
+
+describe('a signature of a described form', () => {
+  test.each(['sha1', 'sha256', 'sha512'] as const)('%s, keyed or plain, in hex or base64', (hash) => {
+    const size = hash.slice(3) as '1' | '256' | '512'
+    for (const [encoding, form] of [
+      ['HEX', 'hex'],
+      ['BASE64', 'base64'],
+    ] as const) {
+      const keyed = createHmac(hash, 'key').update('content').digest(form)
+      const plain = createHash(hash).update('keycontent').digest(form)
+      const sent = (signature: string) => ({ body: 'content', headers: { 'x-signature': signature } })
+      expect(verify(generic({ algorithm: `HMAC_SHA${size}`, encoding }), 'key', sent(keyed))).toMatchObject(verified)
+      expect(verify(generic({ algorithm: `HASH_SHA${size}`, encoding }), 'key', sent(plain))).toMatchObject(verified)
+      expect(verify(generic({ algorithm: `HASH_SHA${size}`, encoding }), 'kez', sent(plain))).toMatchObject({
+        code: 'SIGNATURE_WRONG',
+      })
+    }
+  })
+
+  test('ed25519 with the public key in hex, base64 or whpk_', () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+    const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
+    const signature = sign(null, Buffer.from('content'), privateKey).toString('base64')
+    const rules = generic({ algorithm: 'ED25519', encoding: 'BASE64', prefix: 'ed25519:' })
+    const sent = { body: 'content', headers: { 'x-signature': `ed25519:${signature}` } }
+    for (const secret of [raw.toString('hex'), raw.toString('base64'), `whpk_${raw.toString('base64')}`]) {
+      expect(verify(rules, secret, sent)).toMatchObject(verified)
+      expect(verify(rules, secret, { ...sent, body: 'Content' })).toMatchObject({ code: 'SIGNATURE_WRONG' })
+    }
+  })
+
+  test('id, time, address and body stand in the signed text where the template says', () => {
+    const rules = generic({
+      content: 'a:{id}:{timestamp}:{url}:{body}:z',
+      prefix: 'HMAC ',
+      idHeader: 'X-Id',
+      timestampHeader: 'X-Time',
+    })
+    const text = `a:one:${seconds}:${url}:body:z`
+    const signature = `HMAC ${createHmac('sha256', 'key').update(text).digest('hex')}`
+    const headers = { 'x-signature': signature, 'x-id': 'one', 'x-time': seconds }
+    expect(verify(rules, 'key', { body: 'body', headers })).toMatchObject(verified)
+    const wrong = verify(rules, 'key', { body: 'Body', headers })
+    const signedContentDigest = createHash('sha256').update(text.replace('body', 'Body')).digest('hex')
+    expect(wrong).toMatchObject({ code: 'SIGNATURE_WRONG', signedContentDigest, clockSkewMs: 0 })
+    for (const name of ['x-id', 'x-time']) {
+      const verdict = verify(rules, 'key', { body: 'body', headers: { ...headers, [name]: undefined } })
+      expect(verdict).toMatchObject({ code: 'SIGNATURE_MISSING' })
+    }
+  })
+
+  test('a list of k=v may be in any order, with commas, semicolons or spaces, and other keys', () => {
+    const rules = generic({ content: '{timestamp}.{body}', parameter: 'sig', timestampParameter: 'ts' })
+    const hex = createHmac('sha256', 'key').update(`${seconds}.body`).digest('hex')
+    for (const list of [
+      `ts=${seconds},sig=${hex}`,
+      `sig=${hex};ts=${seconds}`,
+      `v=1, ts=${seconds}, sig=00, sig=${hex}`,
+    ]) {
+      expect(verify(rules, 'key', { body: 'body', headers: { 'x-signature': list } })).toMatchObject(verified)
+    }
+    for (const list of [`xts=${seconds},sig=${hex}`, `ts=${seconds},xsig=${hex}`, `ts=${seconds}`, hex]) {
+      const verdict = verify(rules, 'key', { body: 'body', headers: { 'x-signature': list } })
+      expect(verdict).toMatchObject({ code: 'SIGNATURE_MALFORMED' })
+    }
+  })
+})
+
+test.each([
+  '1614265330abc',
+  '1e9',
+  '-1700000000',
+  '1700000000.5',
+  '9'.repeat(400),
+  ' ',
+  'NaN',
+  '0x6553f100',
+  '1700000000000',
+])('the malformed time %j is off, whatever the signature says', (timestamp) => {
+  const signature = createHmac('sha256', 'key').update(`v0:${timestamp}:body`).digest('hex')
+  const headers = { 'x-slack-signature': `v0=${signature}`, 'x-slack-request-timestamp': timestamp }
+  const verdict = verify(preset('SLACK'), 'key', { body: 'body', headers })
+  expect(verdict).toMatchObject({ kind: 'refused', status: 401, code: 'TIMESTAMP_OFF', clockSkewMs: null })
+})
+
+describe('while secrets rotate', () => {
+  const at = (ms: number) => new Date(ms)
+  const sent = { body: 'body', headers: { 'x-signature': createHmac('sha256', 'old').update('body').digest('hex') } }
+
+  test('each of five secrets is tried', () => {
+    const secrets = ['1', '2', '3', '4', 'old'].map((text) => ({ text, expiresAt: null }))
+    expect(verify(generic({}), secrets, sent)).toMatchObject(verified)
+  })
+
+  test('a secret ends at its time, also in a verifier that was made before', () => {
+    const verifier = createVerifier(generic({}), [
+      { text: 'new', expiresAt: null },
+      { text: 'old', expiresAt: at(nowMs) },
+    ])
+    const request = { method: 'POST', url, query: null, headers: sent.headers, body: Buffer.from('body') }
+    expect(verifier.verify(request, nowMs - 1)).toMatchObject(verified)
+    expect(verifier.verify(request, nowMs)).toMatchObject({ code: 'SIGNATURE_WRONG' })
+  })
+
+  test.each([[[]], [[{ text: 'old', expiresAt: at(nowMs) }]]])(
+    'without an active secret all is refused, with the reason',
+    (secrets) => {
+      const verdict = verify(generic({}), secrets, sent)
+      expect(verdict).toMatchObject({
+        kind: 'refused',
+        status: 401,
+        detail: expect.stringContaining('no active secret'),
+      })
+    },
+  )
+
+  test("Stripe's header with one signature per secret is verified by either", () => {
+    const make = (secret: string) =>
+      Stripe.webhooks.generateTestHeaderString({ payload: '{}', secret, timestamp: Number(seconds) })
+    const both = `${make('whsec_1')},${make('whsec_2').split(',')[1]}`
+    for (const secret of ['whsec_1', 'whsec_2']) {
+      expect(verify(preset('STRIPE'), secret, { body: '{}', headers: { 'stripe-signature': both } })).toMatchObject(
+        verified,
+      )
+    }
+  })
+})
+
+describe('many signatures in one header', () => {
+  const secret = generateSecret(preset('STANDARD_WEBHOOKS')) ?? ''
+  const good = new Webhook(secret).sign('msg_1', new Date(nowMs), '{}')
+  const bad = `v1,${Buffer.alloc(32).toString('base64')}`
+  const send = (signature: string) =>
+    verify(preset('STANDARD_WEBHOOKS'), secret, {
+      body: '{}',
+      headers: { 'webhook-id': 'msg_1', 'webhook-timestamp': seconds, 'webhook-signature': signature },
+    })
+
+  test('one good one suffices', () => {
+    expect(send(`${bad} ${good}`)).toMatchObject(verified)
+    expect(send(`v1a,zzz v2,abc ${good}`)).toMatchObject(verified)
+    expect(send(`${Array(99).fill(bad).join(' ')} ${good}`)).toMatchObject(verified)
+  })
+
+  test('of a thousand only the first hundred are looked at', () => {
+    expect(send(`${Array(1_000).fill(bad).join(' ')} ${good}`)).toMatchObject({ code: 'SIGNATURE_WRONG' })
+  })
+})
+
+describe('Twilio', () => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+
+  test.each([
+    ['https://a.example/x', 'https://a.example:443/x'],
+    ['https://a.example:443/x?y=1', 'https://a.example/x?y=1'],
+    ['http://a.example/x', 'http://a.example:80/x'],
+    ['https://[::1]/x', 'https://[::1]:443/x'],
+    ['https://a.example:8443', 'https://a.example'],
+  ])('what was sent to %s may have been signed as %s', (sentTo, signedAs) => {
+    const signature = twilio.getExpectedTwilioSignature('key', signedAs, { B: '2', A: '1' })
+    expect(twilio.validateRequest('key', signature, sentTo, { B: '2', A: '1' })).toBe(true)
+    const headers = { ...form, 'x-twilio-signature': signature }
+    expect(verify(preset('TWILIO'), 'key', { url: sentTo, headers, body: 'B=2&A=1' })).toMatchObject(verified)
+  })
+
+  test('repeated fields count once for each value, sorted', () => {
+    const signature = twilio.getExpectedTwilioSignature('key', url, { A: ['2', '1', '2'], 'B é': '+' })
+    const headers = { ...form, 'x-twilio-signature': signature }
+    const body = 'A=2&A=1&A=2&B+%C3%A9=%2B'
+    expect(verify(preset('TWILIO'), 'key', { headers, body })).toMatchObject(verified)
+  })
+
+  test('a GET, which has no body, is signed by its address alone', () => {
+    const headers = { 'x-twilio-signature': twilio.getExpectedTwilioSignature('key', url, {}) }
+    expect(verify(preset('TWILIO'), 'key', { headers, query: 'a=1' })).toMatchObject(verified)
+  })
+
+  test('a body that the signature does not cover is refused although the address is signed', () => {
+    const headers = { 'x-twilio-signature': twilio.getExpectedTwilioSignature('key', url, {}) }
+    for (const contentType of ['application/json', 'text/plain', undefined]) {
+      const sent = { headers: { ...headers, 'content-type': contentType }, body: '{"forged":true}' }
+      expect(verify(preset('TWILIO'), 'key', sent)).toMatchObject({ code: 'SIGNATURE_WRONG' })
+    }
+  })
+})
+
+describe('a shared credential', () => {
+  const apiKey: VerificationRules = { scheme: 'API_KEY', header: 'X-Api-Key' }
+  const bearer: VerificationRules = { scheme: 'BEARER' }
+  const basic: VerificationRules = { scheme: 'BASIC', username: 'Jürgen' }
+  const token = 'a-token-of-24-characters'
+  const basicOf = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
+
+  test('an API key in its header, which is then not to be stored', () => {
+    const verdict = verify(apiKey, token, { headers: { 'x-api-key': token } })
+    expect(verdict).toEqual({ kind: 'verified', credentialHeaders: ['x-api-key'], credentialParameters: [] })
+    expect(verify(apiKey, token, { headers: { 'x-api-key': ['other', token] } })).toMatchObject(verified)
+    expect(verify(apiKey, token)).toMatchObject({ status: 401, code: 'CREDENTIAL_MISSING' })
+    for (const wrong of [`${token}x`, token.slice(1), token.toUpperCase()]) {
+      const verdict = verify(apiKey, token, { headers: { 'x-api-key': wrong } })
+      expect(verdict).toMatchObject({ code: 'CREDENTIAL_WRONG', signature: null })
+    }
+  })
+
+  test('a bearer token in Authorization or access_token', () => {
+    expect(verify(bearer, token, { headers: { authorization: `bearer  ${token}` } })).toEqual({
+      kind: 'verified',
+      credentialHeaders: ['authorization'],
+      credentialParameters: ['access_token'],
+    })
+    expect(verify(bearer, token, { query: `x=1&access_token=${token}` })).toMatchObject(verified)
+    const missing = { code: 'CREDENTIAL_MISSING', headers: { 'www-authenticate': 'Bearer realm="hookline"' } }
+    expect(verify(bearer, token)).toMatchObject(missing)
+    expect(verify(bearer, token, { headers: { authorization: `Basic ${token}` } })).toMatchObject(missing)
+    const wrong = {
+      code: 'CREDENTIAL_WRONG',
+      headers: { 'www-authenticate': expect.stringContaining('invalid_token') },
+    }
+    expect(verify(bearer, token, { headers: { authorization: `Bearer ${token}x` } })).toMatchObject(wrong)
+    expect(verify(bearer, token, { query: 'access_token=' })).toMatchObject(wrong)
+  })
+
+  test('user name and password in UTF-8', () => {
+    expect(verify(basic, 'pässwörd:😀', { headers: basicOf('Jürgen:pässwörd:😀') })).toMatchObject(verified)
+    const challenge = { headers: { 'www-authenticate': 'Basic realm="hookline", charset="UTF-8"' } }
+    const wrong = { code: 'CREDENTIAL_WRONG', ...challenge }
+    expect(verify(basic, 'pass', { headers: basicOf('Jurgen:pass') })).toMatchObject(wrong)
+    expect(verify(basic, 'pass', { headers: basicOf('Jürgen:Pass') })).toMatchObject(wrong)
+    for (const headers of [{}, { authorization: 'Basic !!' }, { authorization: 'Basic' }]) {
+      expect(verify(basic, 'pass', { headers })).toMatchObject({ code: 'CREDENTIAL_MISSING', ...challenge })
+    }
+  })
+})
+
+describe('Microsoft Graph', () => {
+  const rules = preset('MICROSOFT_GRAPH')
+  const secrets = ['one', 'two'].map((text) => ({ text, expiresAt: null }))
+  const notify = (...states: unknown[]) => JSON.stringify({ value: states.map((clientState) => ({ clientState })) })
+
+  test('every notification must have a clientState that is a secret', () => {
+    expect(verify(rules, secrets, { body: notify('one', 'two', 'one') })).toMatchObject(verified)
+    expect(verify(rules, secrets, { body: notify('one', 'three') })).toMatchObject({ code: 'CREDENTIAL_WRONG' })
+  })
+
+  test.each([
+    '',
+    'no JSON',
+    'null',
+    '[]',
+    '{"value":[]}',
+    '{"value":{"clientState":"one"}}',
+    '{"value":[{"clientState":"one"},{}]}',
+    '{"value":[{"clientState":"one"},null]}',
+    '{"value":[{"clientState":["one"]}]}',
+    '{"value":[{"__proto__":{"clientState":"one"}}]}',
+    '{"__proto__":{"value":[{"clientState":"one"}]}}',
+    `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
+    `{"value":${'[{"a":'.repeat(5_000)}1${'}]'.repeat(5_000)}}`,
+  ])('the body %.60j shows no clientState', (body) => {
+    expect(verify(rules, secrets, { body })).toMatchObject({ kind: 'refused', code: 'CREDENTIAL_MISSING' })
+  })
+})
+
+test('a refusal shows the form of a signature, and of each value at most four characters', () => {
+  const hex = 'abcdef0123456789'.repeat(4)
+  const shown = (presetName: VerificationPreset, headers: Record<string, string>) => {
+    const verdict = verify(
+      preset(presetName),
+      presetName === 'SVIX' ? 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' : 'key',
+      { headers },
+    )
+    return verdict.kind === 'refused' ? verdict.signature : 'not refused'
+  }
+  expect(shown('GITHUB', { 'x-hub-signature-256': `sha256=${hex}` })).toBe('sha256=abcd…')
+  expect(shown('STRIPE', { 'stripe-signature': `t=${seconds},v1=${hex},v0=${hex}` })).toBe('t=1700…,v1=abcd…,v0=abcd…')
+  expect(
+    shown('SVIX', {
+      'svix-id': 'a',
+      'svix-timestamp': seconds,
+      'svix-signature': 'v1,g0hM9SsE+OTPJTGt= v1a,hnO3f9T8Ytu9',
+    }),
+  ).toBe('v1,g0hM… v1a,hnO3…')
+  expect(shown('GITLAB', { 'x-gitlab-token': 'a wrong token' })).toBeNull()
+  const many = shown('GITHUB', { 'x-hub-signature-256': Array(1_000).fill(`sha256=${hex}`).join(', ') }) ?? ''
+  expect(many.length).toBeLessThan(200)
+})
+
+describe('secrets', () => {
+  const publicKey = 'whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4='
+  const whsec = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+
+  test.each([
+    [preset('GITHUB'), 'any text', null],
+    [preset('GITHUB'), '', expect.any(String)],
+    [preset('GITHUB'), 'x'.repeat(1_001), expect.any(String)],
+    [preset('STANDARD_WEBHOOKS'), whsec, null],
+    [preset('STANDARD_WEBHOOKS'), publicKey, null],
+    [preset('STANDARD_WEBHOOKS'), 'whsec_wronglength', expect.any(String)],
+    [preset('SVIX'), 'w', expect.any(String)],
+    [preset('GITLAB'), whsec, null],
+    [preset('GITLAB'), 'a token', null],
+    [preset('DISCORD'), 'ab'.repeat(32), null],
+    [preset('DISCORD'), 'ab'.repeat(31), expect.any(String)],
+    [preset('MICROSOFT_GRAPH'), 'x'.repeat(256), expect.any(String)],
+    [generic({ algorithm: 'ED25519' }), publicKey, null],
+    [generic({ algorithm: 'ED25519' }), whsec, expect.any(String)],
+    [{ scheme: 'BEARER' }, 'a-token-of-24-characters', null],
+    [{ scheme: 'BEARER' }, 'too short', expect.any(String)],
+    [{ scheme: 'BEARER' }, 'a token with blanks in it', expect.any(String)],
+    [{ scheme: 'API_KEY', header: 'x' }, 'key\nkey', expect.any(String)],
+    [{ scheme: 'BASIC', username: 'u' }, 'pass\u0000', expect.any(String)],
+  ] as const)('%j with the secret %.40j', (rules, text, complaint) => {
+    expect(checkSecret(rules, text)).toEqual(complaint)
+  })
+
+  test('a generated secret fits its scheme; where the sender makes it there is none', () => {
+    const schemes: VerificationRules[] = [
+      preset('GITHUB'),
+      preset('GITLAB'),
+      preset('STANDARD_WEBHOOKS'),
+      preset('MICROSOFT_GRAPH'),
+      generic({}),
+      { scheme: 'API_KEY', header: 'x' },
+      { scheme: 'BEARER' },
+      { scheme: 'BASIC', username: 'u' },
+    ]
+    for (const rules of schemes) {
+      const secret = generateSecret(rules) ?? ''
+      expect(secret.length).toBeGreaterThan(40)
+      expect(checkSecret(rules, secret)).toBeNull()
+      expect(generateSecret(rules)).not.toBe(secret)
+    }
+    for (const rules of [preset('DISCORD'), preset('STRIPE'), generic({ algorithm: 'ED25519' })]) {
+      expect(generateSecret(rules)).toBeNull()
+    }
+  })
+})
+
+test('the presets say where events have their attributes', () => {
+  const mapping = { id: { header: 'X-GitHub-Delivery' }, type: { header: 'X-GitHub-Event' }, subject: null }
+  expect(mappingOfPreset('GITHUB')).toEqual(mapping)
+  expect(mappingOfPreset('STRIPE')).toMatchObject({ id: { pointer: '/id' }, type: { pointer: '/type' } })
+})

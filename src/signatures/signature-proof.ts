@@ -3,7 +3,7 @@ import type { KeyForm } from './keys.ts'
 import { defineProof, headerText, type PreparedKey, type Proof } from './proof.ts'
 import { formOf, refuse } from './refusal.ts'
 import { encodedPattern, hashOf, timestampOff, unixSecondsOf } from './signature-values.ts'
-import type { Refused, SignatureFormat, VerifiableRequest } from './verification.ts'
+import type { RefusalCode, Refused, SignatureFormat, VerifiableRequest } from './verification.ts'
 
 // A header holds more than one signature while keys rotate, or when it was repeated. What is looked at is bounded: one
 // HMAC serves all candidates of a key, but each public-key signature costs a verification of its own.
@@ -97,18 +97,20 @@ function readClaim(compiled: CompiledFormat, request: VerifiableRequest, nowMs: 
   const { format, headerName, idHeaderName } = compiled
   const header = headerText(request.headers, headerName)
   if (header === null) return refuse('SIGNATURE_MISSING', `This source demands the header ${format.header}.`)
-  const signature = formOf(header)
   const id = idHeaderName === null ? '' : headerText(request.headers, idHeaderName)
-  if (id === null)
-    return refuse('SIGNATURE_MISSING', `This source demands the header ${format.idHeader}.`, { signature })
+  if (id === null) return refuseForm('SIGNATURE_MISSING', `This source demands the header ${format.idHeader}.`, header)
   const timestamp = timestampOf(compiled, request, header)
   if (typeof timestamp !== 'string') return timestamp
   const candidates = candidatesOf(compiled, header)
-  if (candidates.length === 0) return refuse('SIGNATURE_MALFORMED', malformed(format), { signature })
+  if (candidates.length === 0) return refuseForm('SIGNATURE_MALFORMED', malformed(format), header)
   const content = contentOf(compiled.parts, { id, timestamp, url: request.url, body: request.body })
   const claim = { kind: 'claim' as const, candidates, content, header, clockSkewMs: null }
   if (!isTimed(format)) return claim
   return timely({ ...claim, clockSkewMs: skewOf(timestamp, nowMs) }, format)
+}
+
+function refuseForm(code: RefusalCode, detail: string, header: string): Refused {
+  return refuse(code, detail, { signature: formOf(header) })
 }
 
 function isTimed(format: SignatureFormat): boolean {
@@ -120,15 +122,14 @@ function timestampOf(
   request: VerifiableRequest,
   header: string,
 ): string | Refused {
-  const signature = formOf(header)
   if (timestampHeaderName !== null) {
     const text = headerText(request.headers, timestampHeaderName)
     const detail = `This source demands the header ${format.timestampHeader}.`
-    return text ?? refuse('SIGNATURE_MISSING', detail, { signature })
+    return text ?? refuseForm('SIGNATURE_MISSING', detail, header)
   }
   if (timestamps === null) return ''
   const detail = `${format.header} holds no \`${format.timestampParameter}=\` with a unix time.`
-  return timestamps.exec(header)?.[1] ?? refuse('SIGNATURE_MALFORMED', detail, { signature })
+  return timestamps.exec(header)?.[1] ?? refuseForm('SIGNATURE_MALFORMED', detail, header)
 }
 
 function skewOf(timestamp: string, nowMs: number): number | null {

@@ -145,6 +145,32 @@ test.each([
   expect(verdict).toMatchObject({ kind: 'refused', status: 401, code: 'TIMESTAMP_OFF', clockSkewMs: null })
 })
 
+describe('a signature that is not of the form', () => {
+  // GitHub's published vector.
+  const secret = "It's a Secret to Everybody"
+  const hex = '757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17'
+  const send = (signature: string) =>
+    verify(preset('GITHUB'), secret, { body: 'Hello, World!', headers: { 'x-hub-signature-256': signature } })
+
+  test.each([
+    hex,
+    `sha1=${hex}`,
+    'sha256=',
+    `sha256=${hex.slice(2)}`,
+    `sha256=${hex}00`,
+    `sha256=${hex.slice(0, 62)}zz`,
+    `sha256=${hex}\n`,
+    `xsha256=${hex}`,
+  ])('%j is told apart from a wrong one', (signature) => {
+    expect(send(`sha256=${hex}`)).toMatchObject(verified)
+    expect(send(signature)).toMatchObject({ kind: 'refused', code: 'SIGNATURE_MALFORMED', reason: 'CREDENTIAL_WRONG' })
+  })
+
+  test('an empty header is none', () => {
+    expect(send('')).toMatchObject({ kind: 'refused', code: 'SIGNATURE_MISSING' })
+  })
+})
+
 describe('while secrets rotate', () => {
   const at = (ms: number) => new Date(ms)
   const sent = { body: 'body', headers: { 'x-signature': createHmac('sha256', 'old').update('body').digest('hex') } }

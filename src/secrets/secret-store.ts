@@ -68,7 +68,6 @@ export async function openSecrets(sql: Sql, sealer: Sealer, ownerId: SecretOwner
       order by s.id desc
       limit $2::int`,
     [ownerId, maxActiveSecrets],
-    'open_secrets',
   )
   return rows.map(({ id, sealed, expires_at }) => ({
     text: sealer.open(sealed, { table: 'secrets', rowId: id }),

@@ -3,14 +3,21 @@ import { parseAddressSet } from '../kernel/address-set.ts'
 import type { ProjectId, SourceId } from '../kernel/ids.ts'
 import { createEpochCache, type EpochCache, type Epochs } from '../live/epoch.ts'
 import { isName } from '../projects/input-checks.ts'
-import type { RateLimit } from '../projects/limits.ts'
 import type { Sealer } from '../secrets/index.ts'
 import { openSecrets } from '../secrets/secret-store.ts'
-import { createVerifier, type Mapping, mappingOfPreset, type VerificationPreset } from '../signatures/index.ts'
+import { createVerifier, type Mapping, mappingOfPreset } from '../signatures/index.ts'
 import { openResponse } from './accepted-response.ts'
 import type { IngressSource } from './ingress-source.ts'
 import { hashOfToken, isToken } from './ingress-token.ts'
-import type { StoredResponse, VerificationOptions } from './source.entity.ts'
+import {
+  findSource,
+  idLookup,
+  type Lookup,
+  nameLookup,
+  queueLookup,
+  type SourceRow,
+  tokenLookup,
+} from './source-lookup.ts'
 import { rulesOf } from './source-verification.ts'
 
 export type { AcceptedResponse, IngressSource } from './ingress-source.ts'
@@ -90,71 +97,9 @@ function cacheOf(
   return createEpochCache({ epochs: deps.epochs, max: maxCachedSources, load })
 }
 
-interface Lookup {
-  readonly statementName: string
-  /** Yields the source's id and the end of the address. Each uses a unique index. */
-  readonly found: string
-}
-
-const tokenLookup: Lookup = {
-  statementName: 'source_by_token',
-  found: `select s.id, null::timestamptz as ends_at from sources as s where s.token_hash = decode($1::text, 'hex')
-           union all
-          select f.source_id, f.expires_at from former_tokens as f where f.token_hash = decode($1::text, 'hex')`,
-}
-
-const queueLookup: Lookup = {
-  statementName: 'source_by_queue',
-  found: `select s.id, null::timestamptz as ends_at
-            from sources as s
-            join projects as p on p.id = s.project_id
-           where p.name = $1::text and s.name = $2::text`,
-}
-
-const nameLookup: Lookup = {
-  statementName: 'source_by_name',
-  found: `select s.id, null::timestamptz as ends_at
-            from sources as s where s.project_id = $1::text and s.name = $2::text`,
-}
-
-const idLookup: Lookup = {
-  statementName: 'source_by_id',
-  found: `select $1::text as id, null::timestamptz as ends_at`,
-}
-
-interface SourceRow {
-  id: SourceId
-  project_id: ProjectId
-  name: string
-  verification_preset: VerificationPreset | null
-  verification_options: VerificationOptions | null
-  max_body_bytes: number
-  allowed_methods: string[]
-  allowed_networks: string[]
-  requires_json: boolean
-  mapping: Mapping | null
-  duplicate_window_ms: number
-  rate_limit: RateLimit | null
-  project_rate_limit: RateLimit | null
-  accepted_response: StoredResponse | null
-  ends_at: Date | null
-}
-
 async function loadTarget(deps: Deps, lookup: Lookup, values: readonly string[]): Promise<Target | null> {
-  const [row] = await deps.sql.query<SourceRow>(
-    `select s.id, s.project_id, s.name, s.verification_preset, s.verification_options, s.max_body_bytes,
-            s.allowed_methods, s.allowed_networks, s.requires_json, s.mapping, s.duplicate_window_ms,
-            s.rate_limit, p.rate_limit as project_rate_limit, s.accepted_response, found.ends_at
-       from (${lookup.found}) as found
-       join sources as s on s.id = found.id
-       join projects as p on p.id = s.project_id
-      where not s.is_paused
-        and (found.ends_at is null or found.ends_at > now())
-      limit 1`,
-    values,
-    lookup.statementName,
-  )
-  if (row === undefined) return null
+  const row = await findSource(deps.sql, lookup, values)
+  if (row === null) return null
   return { source: await prepare(deps, row), endsAtMs: row.ends_at?.getTime() ?? null }
 }
 

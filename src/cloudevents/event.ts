@@ -24,7 +24,8 @@ export interface ParsedEvent {
 
 /** What a request's events come to. Details are public sentences. */
 export type Parsed =
-  | { readonly kind: 'events'; readonly events: readonly ParsedEvent[] }
+  /** `isList`: whether a list was sent, of whatever length. */
+  | { readonly kind: 'events'; readonly events: readonly ParsedEvent[]; readonly isList: boolean }
   | { readonly kind: 'malformed'; readonly detail: string }
   | { readonly kind: 'not-accepted'; readonly detail: string }
 

@@ -42,6 +42,6 @@ export function parseBinary(body: Buffer, contentType: string | null, rawHeaders
   if (contentType !== null) attributes.set('datacontenttype', contentType)
   const [wrong] = checkAttributes(attributes)
   return wrong === undefined
-    ? { kind: 'events', events: [{ context: contextOf(attributes), data: body }] }
+    ? { kind: 'events', events: [{ context: contextOf(attributes), data: body }], isList: false }
     : malformed(wrong.message)
 }

@@ -65,7 +65,7 @@ function eventsOf(read: readonly (ParsedEvent | string)[], isList = false): Pars
     if (typeof event === 'string') return malformed(isList ? `Event ${place}, counted from 0: ${event}` : event)
     events.push(event)
   }
-  return { kind: 'events', events }
+  return { kind: 'events', events, isList }
 }
 
 /** @returns the event, or a sentence that says what is wrong with it. */

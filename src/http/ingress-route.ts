@@ -29,7 +29,7 @@ function queueOf({ project = '', source = '' }: Exchange['params']): IngressAddr
 }
 
 /** What is no percent-encoding stays as it is, and is then nobody's name. */
-function decoded(segment: string): string {
+export function decoded(segment: string): string {
   try {
     return segment.includes('%') ? decodeURIComponent(segment) : segment
   } catch {
@@ -51,10 +51,10 @@ async function receive(ingress: Ingress, exchange: Exchange, address: IngressAdd
     body: request,
     note: exchange.note,
   })
-  send(exchange, answer)
+  sendAnswer(exchange, answer)
 }
 
-function send(exchange: Exchange, answer: IngressAnswer | null): void {
+export function sendAnswer(exchange: Exchange, answer: IngressAnswer | null): void {
   if (answer === null) {
     exchange.response.destroy()
     return

@@ -1,7 +1,8 @@
+import { textOf, textOf } from '../kernel/json.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { Header, HeaderInput, toHeaders } from './header.ts'
-import { textOf, textOfStart } from './payload.ts'
+import { textOfStart } from './payload.ts'
 
 interface HttpAnswer {
   readonly status: number

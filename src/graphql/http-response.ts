@@ -1,4 +1,4 @@
-import { textOf, textOf } from '../kernel/json.ts'
+import { textOf } from '../kernel/json.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { Header, HeaderInput, toHeaders } from './header.ts'

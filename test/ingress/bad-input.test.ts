@@ -1,70 +1,36 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { generateMasterKey } from '../../src/secrets/index.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
-import { type CreatedSource, createSource, graphql } from '../support/graphql-client.ts'
+import type { CreatedSource } from '../support/graphql-client.ts'
+import { type IngressGateway, send, startIngressGateway } from './ingress-gateway.ts'
 
 const secret = 'a secret'
-let database: TestDatabase
-let gateway: GatewayProcess
-let token: string
+let gateway: IngressGateway
 let open: CreatedSource
 let signed: CreatedSource
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  gateway = await startGatewayProcess({ DATABASE_URL: database.databaseUrl, MASTER_KEYS: generateMasterKey() })
-  token = gateway.adminToken()
-  open = await createSource(gateway.baseUrl, token, { name: 'open', maxBodyBytes: 600_000 })
-  signed = await createSource(gateway.baseUrl, token, {
-    name: 'signed',
-    verification: { preset: { preset: 'GITHUB', secret } },
-  })
+  gateway = await startIngressGateway()
+  open = await gateway.createSource({ name: 'open', maxBodyBytes: 600_000 })
+  signed = await gateway.createSource({ name: 'signed', verification: { preset: { preset: 'GITHUB', secret } } })
 })
 
 afterAll(async () => {
-  expect(gateway.output()).not.toContain('"level":"error"')
+  expect(gateway.process.output()).not.toContain('"level":"error"')
   await gateway.stop()
-  await database.drop()
 })
-
-interface Answer {
-  readonly status: number
-  readonly headers: Headers
-  readonly body: { id: string; sequence: number; duplicate: boolean; code: string }
-}
-
-async function send(url: string, init: RequestInit & { duplex?: 'half' } = {}): Promise<Answer> {
-  const response = await fetch(url, { method: 'POST', ...init })
-  const text = await response.text()
-  return { status: response.status, headers: response.headers, body: text === '' ? {} : JSON.parse(text) }
-}
 
 const signatureOf = (body: string | Buffer) => `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
 
-interface ReadBack {
-  readonly body: string
-  readonly text: string | null
-  readonly json: unknown
-  readonly method: string
-  readonly path: string | null
-  readonly query: string | null
-  readonly event: { id: string; type: string }
-}
-
-async function readBack(id: string): Promise<ReadBack> {
-  const query = `query ($id: ID!) { message(id: $id) { body text json method path query event { id type } } }`
-  const data = await graphql<{ message: ReadBack }>(gateway.baseUrl, token, query, { id })
-  return data.message
-}
-
 test('unknown, malformed and deleted addresses answer alike', async () => {
-  const deleted = await createSource(gateway.baseUrl, token, { name: 'deleted' })
-  await graphql(gateway.baseUrl, token, `mutation { deleteSource(input: { id: "${deleted.id}" }) { __typename } }`)
-  const unknown = `${gateway.baseUrl}/in/${'A'.repeat(43)}`
-  for (const url of [unknown, `${gateway.baseUrl}/in/x`, `${gateway.baseUrl}/in/%00`, deleted.ingressUrl]) {
+  const deleted = await gateway.createSource({ name: 'deleted' })
+  await gateway.mutate('deleteSource', { id: deleted.id }, '__typename')
+  const { baseUrl } = gateway.process
+  const token = 'A'.repeat(43)
+  const queue = `${baseUrl}/q/default`
+  // A named queue is there for sources that verify alone.
+  const named = [`${queue}/open`, `${queue}/absent`, `${queue}/%ff`, `${queue}/..%2fopen`, `${baseUrl}/q/absent/signed`]
+  for (const url of [`${baseUrl}/in/${token}`, `${baseUrl}/in/x`, `${baseUrl}/in/%00`, deleted.ingressUrl, ...named]) {
     const { status, body } = await send(url, { body: '{}' })
     expect({ status, code: body.code, url }).toEqual({ status: 404, code: 'NOT_FOUND', url })
   }
@@ -88,9 +54,11 @@ test('a compressed body is refused with 415', async () => {
 })
 
 test('methods without a meaning here are refused with 405 and those that have one are told', async () => {
-  const answer = await send(open.ingressUrl, { method: 'OPTIONS' })
-  expect(answer).toMatchObject({ status: 405, body: { code: 'METHOD_NOT_ALLOWED' } })
-  expect(answer.headers.get('allow')).toBe('GET, HEAD, POST, PUT, PATCH, DELETE')
+  for (const method of ['OPTIONS', 'PUT', 'DELETE', 'PROPFIND']) {
+    const answer = await send(open.ingressUrl, { method })
+    expect(answer).toMatchObject({ status: 405, body: { code: 'METHOD_NOT_ALLOWED' } })
+    expect(answer.headers.get('allow')).toBe('GET, POST')
+  }
 })
 
 test.each([
@@ -124,7 +92,7 @@ test.each<[string, Buffer]>([
   const headers = { 'x-hub-signature-256': signatureOf(body), 'content-type': 'application/json' }
   const answer = await send(signed.ingressUrl, { body: new Uint8Array(body), headers })
   expect(answer.status).toBe(202)
-  const message = await readBack(answer.body.id)
+  const message = await gateway.readBack(answer.body.id)
   expect(message.body).toBe(body.toString('base64'))
   expect(message.json).toBeNull()
 })
@@ -140,7 +108,7 @@ test.each<[string, string]>([
 ])('%s is stored byte for byte', async (_, text) => {
   const answer = await send(open.ingressUrl, { body: text, headers: { 'content-type': 'application/json' } })
   expect(answer.status).toBe(202)
-  const message = await readBack(answer.body.id)
+  const message = await gateway.readBack(answer.body.id)
   expect(Buffer.from(message.body, 'base64').toString()).toBe(text)
   expect(message.text).toBe(text)
   expect({}).not.toHaveProperty('polluted')
@@ -156,14 +124,14 @@ test('of a hundred concurrent requests with one delivery id one is stored, and a
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]))
   expect(new Set(answers.map(({ body }) => `${body.id} ${body.sequence}`)).size).toBe(1)
   expect(answers.filter(({ body }) => !body.duplicate)).toHaveLength(1)
-  const message = await readBack(answers[0]?.body.id ?? '')
+  const message = await gateway.readBack(answers[0]?.body.id ?? '')
   expect(message.event).toEqual({ id: headers['x-github-delivery'], type: 'push' })
 })
 
 test('a GET is a message whose payload is its parameters; path and query are kept without the access token', async () => {
   const answer = await send(`${open.ingressUrl}/orders/7?a=1&a=2&access_token=secret&b=%C3%A9`, { method: 'GET' })
   expect(answer.status).toBe(202)
-  expect(await readBack(answer.body.id)).toMatchObject({
+  expect(await gateway.readBack(answer.body.id)).toMatchObject({
     method: 'GET',
     path: '/orders/7',
     query: 'a=1&a=2&b=%C3%A9',

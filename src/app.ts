@@ -8,11 +8,19 @@ import type { Sql } from './db/sql.ts'
 import { createDeliveries, createDeliveryStore, drainTask, maintainTask, releaseAllLeases } from './deliveries/index.ts'
 import { createEndpointDirectory, createEndpointStore, purgeEndpoint } from './endpoints/index.ts'
 import { entities } from './entities.ts'
+import { createEventSchemas, createEventTypeStore } from './event-types/index.ts'
 import { findOpenSource, prepareFirstStart } from './first-start.ts'
 import { createGraphql } from './graphql/index.ts'
+import { eventsRoute } from './http/events-route.ts'
 import { createHttpServer, createMetrics, findFreePort, type HttpServerOptions } from './http/index.ts'
-import { ingressRoute } from './http/ingress-route.ts'
-import { createBodyBudget, createIngress } from './ingress/index.ts'
+import { ingressRoutes } from './http/ingress-route.ts'
+import {
+  createBodyBudget,
+  createEventIngress,
+  createEventPublisher,
+  createIngress,
+  createRateLimiter,
+} from './ingress/index.ts'
 import { newId, type SourceId } from './kernel/ids.ts'
 import type { Logger } from './kernel/log.ts'
 import { version } from './kernel/version.ts'
@@ -30,6 +38,8 @@ import { createMessageStore, createRecorder, fanOutTask, type Recorder } from '.
 import { type AddressGuard, createAddressGuard } from './outbound/address-guard.ts'
 import { createOutbound, type Outbound } from './outbound/outbound.ts'
 import { createTaskQueue, type TaskQueue } from './queue/index.ts'
+import { createRefusalLog, createRefusalStore } from './refusals/index.ts'
+import { retainTask } from './retention/index.ts'
 import { createSealer, type Sealer } from './secrets/index.ts'
 import { loadMasterKeyFile } from './secrets/master-key-file.ts'
 import { createSourceDirectory, createSourceStore, ingressUrlOf, purgeSource } from './sources/index.ts'
@@ -40,8 +50,8 @@ import { createToolbox, type Toolbox } from './toolbox.ts'
  *
  * One webhook's way through it:
  *   1. http/server        one server, REST routes before GraphQL
- *   2. http/ingress-route  `ANY /in/<token>`
- *   3. ingress            source, size, signature
+ *   2. http/ingress-route  `/in/<token>`, `/q/<project>/<source>`; http/events-route `/events/<source>`
+ *   3. ingress            source, sender's address, rate, size, signature, what event it is
  *   4. messages/recorder  one transaction for all that wait; then 202
  *   5. live/bus           wake-up: 'this source now reaches sequence N'
  *   6. live/feed          backfill, cutover, stream ▸ graphql ▸ WebSocket or SSE
@@ -102,8 +112,8 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
   const foundation = await openFoundation({ config, log, lifecycle, stopClock })
   const { orm, sql, sealer, epochs } = { ...foundation, ...foundation.database }
   const isApi = config.role !== 'worker'
-  if (config.role !== 'api') startWorker(foundation, lifecycle)
-  const edge = isApi ? openEdge(foundation, base, lifecycle) : null
+  if (config.role !== 'api') startWorker(config, foundation, lifecycle)
+  const edge = isApi ? openEdge(config, foundation, { base, lifecycle }) : null
   let isStarted = false
   const server = createHttpServer({
     routes: [],
@@ -111,6 +121,7 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
     host: config.host,
     port,
     tls: config.tls,
+    trustedProxies: config.trustedProxies,
     version,
     checks: [
       { name: 'start', check: async () => checkStarted(isStarted) },
@@ -188,7 +199,7 @@ async function openFoundation({ config, log, lifecycle, stopClock }: FoundationO
     },
   })
   lifecycle.defer('the task queue', queue.stop)
-  await queue.start([fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint])
+  await queue.start([fanOutTask, drainTask, maintainTask, retainTask, purgeSource, purgeEndpoint])
   // Nobody else works on an embedded database: what is under way there was left behind by a run that died.
   if (database.embedded !== null) {
     await releaseAllLeases(database.sql)
@@ -197,12 +208,19 @@ async function openFoundation({ config, log, lifecycle, stopClock }: FoundationO
   return { log, metrics, database, sealer, guard, bus, epochs, outbound, queue }
 }
 
-/** Fans out and delivers. */
-function startWorker(foundation: Foundation, lifecycle: Lifecycle): void {
+/** Fans out and delivers, and drops what is older than its rule. */
+function startWorker(config: Config, foundation: Foundation, lifecycle: Lifecycle): void {
   const { database } = foundation
   const endpoints = createEndpointDirectory({ ...foundation, sql: database.sql })
   const instanceId = newId('run')
-  const deliveries = createDeliveries({ ...foundation, pool: database.pool, endpoints, instanceId, version })
+  const deliveries = createDeliveries({
+    ...foundation,
+    pool: database.pool,
+    endpoints,
+    instanceId,
+    version,
+    defaultMaxAgeHours: config.retentionMaxAgeHours,
+  })
   deliveries.start()
   lifecycle.defer('deliveries', deliveries.stop)
 }
@@ -210,35 +228,35 @@ function startWorker(foundation: Foundation, lifecycle: Lifecycle): void {
 type Edge = Required<Pick<HttpServerOptions, 'routes' | 'fallback' | 'upgrade'>> & { close(): Promise<void> }
 
 /** Takes messages in, and answers GraphQL. */
-function openEdge(foundation: Foundation, publicUrl: string, lifecycle: Lifecycle): Edge {
-  const { log, bus, database } = foundation
+function openEdge(
+  config: Config,
+  foundation: Foundation,
+  { base, lifecycle }: { base: string; lifecycle: Lifecycle },
+): Edge {
+  const { database } = foundation
   const { orm, sql } = database
-  const recorder = openRecorder(foundation)
-  lifecycle.defer('the recorder', recorder.close)
-  const ingress = createIngress({
-    directory: createSourceDirectory({ ...foundation, sql }),
-    recorder,
-    budget: createBodyBudget(maxReceivingBytes),
-    onError: (error) => log.warn({ err: error }, 'looking up a source failed'),
-  })
+  const { routes, publisher, authenticator } = openIngress(config, foundation, { base, lifecycle })
   const messages = createMessageStore(sql)
   const feed = createFeed({ ...foundation, reader: messages })
   lifecycle.defer('the live feed', () => feed.close())
   const graphql = createGraphql({
     ...foundation,
     orm,
-    publicUrl,
-    authenticator: createAuthenticator({ ...foundation, sql }),
+    publicUrl: base,
+    authenticator,
     apiKeys: createApiKeyStore(orm),
     sources: createSourceStore(orm),
     endpoints: createEndpointStore(orm),
+    eventTypes: createEventTypeStore(orm),
     deliveries: createDeliveryStore(sql),
+    refusals: createRefusalStore(sql),
+    publisher,
     messages,
     feed,
-    bus,
+    defaultRetention: { maxMessages: null, maxBytes: null, maxAgeHours: config.retentionMaxAgeHours },
   })
   return {
-    routes: [ingressRoute(ingress)],
+    routes,
     fallback: {
       template: '/graphql',
       methods: 'any',
@@ -247,6 +265,36 @@ function openEdge(foundation: Foundation, publicUrl: string, lifecycle: Lifecycl
     upgrade: graphql.upgrade,
     close: graphql.close,
   }
+}
+
+/** The routes that messages and events come in by. */
+function openIngress(
+  config: Config,
+  foundation: Foundation,
+  { base, lifecycle }: { base: string; lifecycle: Lifecycle },
+) {
+  const { log, database } = foundation
+  const { sql } = database
+  const recorder = openRecorder(foundation)
+  lifecycle.defer('the recorder', recorder.close)
+  const refusals = createRefusalLog({ ...foundation, sql })
+  lifecycle.defer('the refusal log', refusals.close)
+  const schemas = createEventSchemas({ ...foundation, sql })
+  lifecycle.defer('the event schemas', schemas.close)
+  const rateLimiter = createRateLimiter({ ...foundation, redisUrl: config.redisUrl })
+  lifecycle.defer('the rate limiter', rateLimiter.close)
+  const directory = createSourceDirectory({ ...foundation, sql })
+  const authenticator = createAuthenticator({ ...foundation, sql })
+  const publisher = createEventPublisher({ directory, recorder, schemas })
+  const receiving = {
+    budget: createBodyBudget(maxReceivingBytes),
+    refusals,
+    rateLimiter,
+    onError: (error: unknown) => log.warn({ err: error }, 'looking up a source failed'),
+  }
+  const ingress = createIngress({ ...receiving, directory, recorder, schemas, publicUrl: base })
+  const events = createEventIngress({ ...receiving, publisher, authenticator })
+  return { routes: [...ingressRoutes(ingress), eventsRoute(events)], publisher, authenticator }
 }
 
 /** Body bytes of all requests that are being received at a time; more are asked to come again. */

@@ -1,10 +1,14 @@
 import type { ApiKeyStore } from '../auth/api-key-store.ts'
 import type { DeliveryStore } from '../deliveries/delivery-store.ts'
 import type { DeleteEndpointDeps, EndpointDeps, EndpointStore } from '../endpoints/index.ts'
+import type { EventTypeStore } from '../event-types/index.ts'
+import type { EventPublisher } from '../ingress/index.ts'
 import type { Bus } from '../live/bus.ts'
 import type { Feed } from '../live/feed.ts'
 import type { StoredMessage } from '../messages/message.ts'
 import type { MessageStore } from '../messages/message-store.ts'
+import type { Retention } from '../projects/limits.ts'
+import type { RefusalStore } from '../refusals/index.ts'
 import type { DeleteSourceDeps, SourceDeps, SourceStore } from '../sources/index.ts'
 
 /** What resolvers call: the domains' stores, and what their operations need. */
@@ -18,4 +22,9 @@ export interface Services extends SourceDeps, DeleteSourceDeps, EndpointDeps, De
   readonly messages: MessageStore
   readonly deliveries: DeliveryStore
   readonly feed: Feed<StoredMessage>
+  readonly refusals: RefusalStore
+  readonly eventTypes: EventTypeStore
+  readonly publisher: EventPublisher
+  /** How long messages are kept where neither source nor project says. */
+  readonly defaultRetention: Retention
 }

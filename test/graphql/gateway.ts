@@ -20,8 +20,10 @@ import {
   purgeEndpoint,
 } from '../../src/endpoints/index.ts'
 import { entities } from '../../src/entities.ts'
+import { createEventSchemas, createEventTypeStore } from '../../src/event-types/index.ts'
 import { createGraphql, type Graphql } from '../../src/graphql/index.ts'
 import { createHttpServer } from '../../src/http/index.ts'
+import { createEventPublisher } from '../../src/ingress/index.ts'
 import { type ApiKeyId, newId, type ProjectId, type SourceId } from '../../src/kernel/ids.ts'
 import { createLog } from '../../src/kernel/log.ts'
 import { createEpochs, createFeed, createMemoryBus, sourceChannel } from '../../src/live/index.ts'
@@ -36,8 +38,16 @@ import { createAddressGuard } from '../../src/outbound/address-guard.ts'
 import { createOutbound } from '../../src/outbound/outbound.ts'
 import { createProject } from '../../src/projects/create-project.ts'
 import { createTaskQueue } from '../../src/queue/index.ts'
+import { createRefusalStore } from '../../src/refusals/index.ts'
+import { retainTask } from '../../src/retention/index.ts'
 import { createSealer, generateMasterKey, parseMasterKeys, type Sealer } from '../../src/secrets/index.ts'
-import { createSource, createSourceStore, purgeSource, type Source } from '../../src/sources/index.ts'
+import {
+  createSource,
+  createSourceDirectory,
+  createSourceStore,
+  purgeSource,
+  type Source,
+} from '../../src/sources/index.ts'
 import { doneValue } from '../support/configuration.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { newMessage } from '../support/recording.ts'
@@ -140,16 +150,19 @@ async function openFoundation() {
   const guard = createAddressGuard({ allowedNetworks: [], allowsLoopback: true })
   const outbound = createOutbound({ guard })
   const queue = createTaskQueue({ pool, log, metrics, bus, graceMs: 500 })
-  await queue.start([fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint])
+  await queue.start([fanOutTask, drainTask, maintainTask, retainTask, purgeSource, purgeEndpoint])
   const parts = { sql, pool, orm, metrics, bus, epochs, sealer, guard, outbound, queue, log }
   const endpoints = createEndpointDirectory(parts)
   const deliveries = createDeliveries({ ...parts, endpoints, instanceId: newId('run'), version: '0' })
   deliveries.start()
   const recorder = openRecorder(databaseUrl, parts)
+  const schemas = createEventSchemas({ sql, epochs, log, metrics })
+  const publisher = createEventPublisher({ directory: createSourceDirectory(parts), recorder, schemas })
   const feed = createFeed({ reader: createMessageStore(sql), bus, log, metrics })
   async function close(): Promise<void> {
     feed.close()
     await recorder.close()
+    await schemas.close()
     await deliveries.stop()
     await queue.stop()
     await outbound.close()
@@ -160,7 +173,7 @@ async function openFoundation() {
     await path.cut()
     await database.drop()
   }
-  return { ...parts, lines, path, statementsOf, graphqlPool, graphqlOrm, recorder, feed, close }
+  return { ...parts, lines, path, statementsOf, graphqlPool, graphqlOrm, recorder, publisher, feed, close }
 }
 
 function openRecorder(
@@ -193,6 +206,9 @@ function openGraphql({ graphqlPool, graphqlOrm, sql, ...parts }: Foundation, sta
     endpoints: createEndpointStore(graphqlOrm),
     messages: createMessageStore(graphqlSql),
     deliveries: createDeliveryStore(graphqlSql),
+    refusals: createRefusalStore(graphqlSql),
+    eventTypes: createEventTypeStore(graphqlOrm),
+    defaultRetention: { maxMessages: null, maxBytes: null, maxAgeHours: 720 },
   })
 }
 

@@ -1,47 +1,17 @@
 import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import Stripe from 'stripe'
-import twilio from 'twilio'
 import { describe, expect, test } from 'vitest'
+import { nowMs, preset, seconds, url, verified, verify } from '../../test/support/verify-request.ts'
 import {
-  type ActiveSecret,
   checkSecret,
   createVerifier,
   generateSecret,
   mappingOfPreset,
   type SignatureFormat,
-  type Verdict,
   type VerificationPreset,
   type VerificationRules,
 } from './index.ts'
-
-const nowMs = 1_700_000_000_000
-const seconds = '1700000000'
-const url = 'https://hooks.example/in/token?a=1'
-
-interface Sent {
-  readonly headers?: NodeJS.Dict<string | string[]>
-  readonly body?: string | Buffer
-  readonly query?: string | null
-  readonly url?: string
-  readonly atMs?: number
-}
-
-function verify(rules: VerificationRules, secrets: string | readonly ActiveSecret[], sent: Sent = {}): Verdict {
-  const active = typeof secrets === 'string' ? [{ text: secrets, expiresAt: null }] : secrets
-  const request = {
-    method: 'POST',
-    url: sent.url ?? url,
-    query: sent.query ?? null,
-    headers: sent.headers ?? {},
-    body: Buffer.from(sent.body ?? ''),
-  }
-  return createVerifier(rules, active).verify(request, sent.atMs ?? nowMs)
-}
-
-function preset(name: VerificationPreset): VerificationRules {
-  return { scheme: 'PRESET', preset: name, verifyToken: null }
-}
 
 function generic(change: Partial<SignatureFormat>): VerificationRules {
   const format: SignatureFormat = {
@@ -58,8 +28,6 @@ function generic(change: Partial<SignatureFormat>): VerificationRules {
   }
   return { scheme: 'SIGNATURE', format: { ...format, ...change } }
 }
-
-const verified = { kind: 'verified' }
 
 describe('a signature of a described form', () => {
   test.each(['sha1', 'sha256', 'sha512'] as const)('%s, keyed or plain, in hex or base64', (hash) => {
@@ -232,120 +200,6 @@ describe('many signatures in one header', () => {
 
   test('of a thousand only the first hundred are looked at', () => {
     expect(send(`${Array(1_000).fill(bad).join(' ')} ${good}`)).toMatchObject({ code: 'SIGNATURE_WRONG' })
-  })
-})
-
-describe('Twilio', () => {
-  const form = { 'content-type': 'application/x-www-form-urlencoded' }
-
-  test.each([
-    ['https://a.example/x', 'https://a.example:443/x'],
-    ['https://a.example:443/x?y=1', 'https://a.example/x?y=1'],
-    ['http://a.example/x', 'http://a.example:80/x'],
-    ['https://[::1]/x', 'https://[::1]:443/x'],
-    ['https://a.example:8443', 'https://a.example'],
-  ])('what was sent to %s may have been signed as %s', (sentTo, signedAs) => {
-    const signature = twilio.getExpectedTwilioSignature('key', signedAs, { B: '2', A: '1' })
-    expect(twilio.validateRequest('key', signature, sentTo, { B: '2', A: '1' })).toBe(true)
-    const headers = { ...form, 'x-twilio-signature': signature }
-    expect(verify(preset('TWILIO'), 'key', { url: sentTo, headers, body: 'B=2&A=1' })).toMatchObject(verified)
-  })
-
-  test('repeated fields count once for each value, sorted', () => {
-    const signature = twilio.getExpectedTwilioSignature('key', url, { A: ['2', '1', '2'], 'B é': '+' })
-    const headers = { ...form, 'x-twilio-signature': signature }
-    const body = 'A=2&A=1&A=2&B+%C3%A9=%2B'
-    expect(verify(preset('TWILIO'), 'key', { headers, body })).toMatchObject(verified)
-  })
-
-  test('a GET, which has no body, is signed by its address alone', () => {
-    const headers = { 'x-twilio-signature': twilio.getExpectedTwilioSignature('key', url, {}) }
-    expect(verify(preset('TWILIO'), 'key', { headers, query: 'a=1' })).toMatchObject(verified)
-  })
-
-  test('a body that the signature does not cover is refused although the address is signed', () => {
-    const headers = { 'x-twilio-signature': twilio.getExpectedTwilioSignature('key', url, {}) }
-    for (const contentType of ['application/json', 'text/plain', undefined]) {
-      const sent = { headers: { ...headers, 'content-type': contentType }, body: '{"forged":true}' }
-      expect(verify(preset('TWILIO'), 'key', sent)).toMatchObject({ code: 'SIGNATURE_WRONG' })
-    }
-  })
-})
-
-describe('a shared credential', () => {
-  const apiKey: VerificationRules = { scheme: 'API_KEY', header: 'X-Api-Key' }
-  const bearer: VerificationRules = { scheme: 'BEARER' }
-  const basic: VerificationRules = { scheme: 'BASIC', username: 'Jürgen' }
-  const token = 'a-token-of-24-characters'
-  const basicOf = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
-
-  test('an API key in its header, which is then not to be stored', () => {
-    const verdict = verify(apiKey, token, { headers: { 'x-api-key': token } })
-    expect(verdict).toEqual({ kind: 'verified', credentialHeaders: ['x-api-key'], credentialParameters: [] })
-    expect(verify(apiKey, token, { headers: { 'x-api-key': ['other', token] } })).toMatchObject(verified)
-    expect(verify(apiKey, token)).toMatchObject({ status: 401, code: 'CREDENTIAL_MISSING' })
-    for (const wrong of [`${token}x`, token.slice(1), token.toUpperCase()]) {
-      const verdict = verify(apiKey, token, { headers: { 'x-api-key': wrong } })
-      expect(verdict).toMatchObject({ code: 'CREDENTIAL_WRONG', signature: null })
-    }
-  })
-
-  test('a bearer token in Authorization or access_token', () => {
-    expect(verify(bearer, token, { headers: { authorization: `bearer  ${token}` } })).toEqual({
-      kind: 'verified',
-      credentialHeaders: ['authorization'],
-      credentialParameters: ['access_token'],
-    })
-    expect(verify(bearer, token, { query: `x=1&access_token=${token}` })).toMatchObject(verified)
-    const missing = { code: 'CREDENTIAL_MISSING', headers: { 'www-authenticate': 'Bearer realm="hookline"' } }
-    expect(verify(bearer, token)).toMatchObject(missing)
-    expect(verify(bearer, token, { headers: { authorization: `Basic ${token}` } })).toMatchObject(missing)
-    const wrong = {
-      code: 'CREDENTIAL_WRONG',
-      headers: { 'www-authenticate': expect.stringContaining('invalid_token') },
-    }
-    expect(verify(bearer, token, { headers: { authorization: `Bearer ${token}x` } })).toMatchObject(wrong)
-    expect(verify(bearer, token, { query: 'access_token=' })).toMatchObject(wrong)
-  })
-
-  test('user name and password in UTF-8', () => {
-    expect(verify(basic, 'pässwörd:😀', { headers: basicOf('Jürgen:pässwörd:😀') })).toMatchObject(verified)
-    const challenge = { headers: { 'www-authenticate': 'Basic realm="hookline", charset="UTF-8"' } }
-    const wrong = { code: 'CREDENTIAL_WRONG', ...challenge }
-    expect(verify(basic, 'pass', { headers: basicOf('Jurgen:pass') })).toMatchObject(wrong)
-    expect(verify(basic, 'pass', { headers: basicOf('Jürgen:Pass') })).toMatchObject(wrong)
-    for (const headers of [{}, { authorization: 'Basic !!' }, { authorization: 'Basic' }]) {
-      expect(verify(basic, 'pass', { headers })).toMatchObject({ code: 'CREDENTIAL_MISSING', ...challenge })
-    }
-  })
-})
-
-describe('Microsoft Graph', () => {
-  const rules = preset('MICROSOFT_GRAPH')
-  const secrets = ['one', 'two'].map((text) => ({ text, expiresAt: null }))
-  const notify = (...states: unknown[]) => JSON.stringify({ value: states.map((clientState) => ({ clientState })) })
-
-  test('every notification must have a clientState that is a secret', () => {
-    expect(verify(rules, secrets, { body: notify('one', 'two', 'one') })).toMatchObject(verified)
-    expect(verify(rules, secrets, { body: notify('one', 'three') })).toMatchObject({ code: 'CREDENTIAL_WRONG' })
-  })
-
-  test.each([
-    '',
-    'no JSON',
-    'null',
-    '[]',
-    '{"value":[]}',
-    '{"value":{"clientState":"one"}}',
-    '{"value":[{"clientState":"one"},{}]}',
-    '{"value":[{"clientState":"one"},null]}',
-    '{"value":[{"clientState":["one"]}]}',
-    '{"value":[{"__proto__":{"clientState":"one"}}]}',
-    '{"__proto__":{"value":[{"clientState":"one"}]}}',
-    `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
-    `{"value":${'[{"a":'.repeat(5_000)}1${'}]'.repeat(5_000)}}`,
-  ])('the body %.60j shows no clientState', (body) => {
-    expect(verify(rules, secrets, { body })).toMatchObject({ kind: 'refused', code: 'CREDENTIAL_MISSING' })
   })
 })
 

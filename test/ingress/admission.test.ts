@@ -114,7 +114,7 @@ test('a wrong signature is shown to the owner, but not in full', async () => {
   const headers = { 'x-hub-signature-256': `sha256=${'ab'.repeat(32)}` }
   expect((await send(source.ingressUrl, { body: '{}', headers })).status).toBe(401)
   await gateway.latestRefusal(source.id, { reason: 'CREDENTIAL_WRONG', status: 401, bodyBytes: 2 })
-  const query = `query ($id: ID!) { source(id: $id) { refusals(first: 1) { edges { node { signature } } } } }`
+  const query = `query ($id: ID!) { source(by: { id: $id }) { refusals(first: 1) { edges { node { signature } } } } }`
   const text = JSON.stringify(await gateway.query(query, { id: source.id }))
   expect(text).toContain('sha256=abab')
   expect(text).not.toContain('ababab')
@@ -140,7 +140,7 @@ test('a source answers accepted requests as its owner wishes, duplicates too, an
     name: 'own-answer',
     allowedMethods: ['POST', 'HEAD'],
     maxBodyBytes: 10,
-    mapping: { id: { constant: 'always the same' } },
+    mapping: { id: { header: 'X-Event-Id' } },
     acceptedResponse: {
       status: 201,
       headers: [
@@ -152,12 +152,13 @@ test('a source answers accepted requests as its owner wishes, duplicates too, an
     },
   })
   for (const _ of ['first', 'duplicate']) {
-    const answer = await send(source.ingressUrl, { body: '{}' })
+    const answer = await send(source.ingressUrl, { body: '{}', headers: { 'x-event-id': '1' } })
     expect(answer).toMatchObject({ status: 201, text: '<ok>é</ok>' })
     expect(answer.headers.get('x-own')).toBe('a, b')
     expect(answer.headers.get('content-type')).toBe('text/xml')
     expect(answer.headers.get('x-request-id')).toMatch(/^req_/)
   }
+  expect(await gateway.countMessages(source.id)).toBe(1)
   expect(await send(source.ingressUrl, { method: 'HEAD' })).toMatchObject({ status: 201, text: '' })
   expect(await send(source.ingressUrl, { body: 'x'.repeat(11) })).toMatchObject({
     status: 413,

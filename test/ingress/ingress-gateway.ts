@@ -100,10 +100,10 @@ const messageQuery = `query ($id: ID!) {
   }
 }`
 
-const messagesQuery = `query ($id: ID!) { source(id: $id) { messages(first: 100) { edges { node { id } } } } }`
+const messagesQuery = `query ($id: ID!) { source(by: { id: $id }) { messages(first: 100) { edges { node { id } } } } }`
 
 const refusalsQuery = `query ($id: ID!) {
-  source(id: $id) {
+  source(by: { id: $id }) {
     refusals(first: 1) { edges { node { reason status method remoteAddress bodyBytes signature } } }
   }
 }`

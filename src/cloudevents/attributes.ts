@@ -23,7 +23,14 @@ const maxNameLength = 64
 const maxExtensions = 64
 
 const requiredNames = ['id', 'source', 'specversion', 'type']
-const coreNames = new Set([...requiredNames, 'subject', 'time', 'datacontenttype', 'dataschema'])
+/** The attributes that every event may have; all others are extensions. */
+export const coreAttributes: ReadonlySet<string> = new Set([
+  ...requiredNames,
+  'subject',
+  'time',
+  'datacontenttype',
+  'dataschema',
+])
 const notText = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u
 const uriCharacters =
   /^(?:[\w\-.~:/?[\]@!$&'()*+,;=]|%[\dA-Fa-f]{2})*(?:#(?:[\w\-.~:/?@!$&'()*+,;=]|%[\dA-Fa-f]{2})*)?$/
@@ -38,7 +45,7 @@ const scheme = /^[A-Za-z][A-Za-z\d+.-]*:/
 export function checkAttributes(attributes: Attributes, required: readonly string[] = requiredNames): AttributeIssue[] {
   const missing = required.filter((name) => !attributes.has(name)).map((name) => issue('REQUIRED', name, 'is missing'))
   const wrong = [...attributes].map(([name, value]) => checkAttribute(name, value)).filter((found) => found !== null)
-  const extensions = [...attributes.keys()].filter((name) => !coreNames.has(name)).length
+  const extensions = [...attributes.keys()].filter((name) => !coreAttributes.has(name)).length
   const tooMany = issue('OUT_OF_RANGE', 'extensions', `are ${extensions}; an event has at most ${maxExtensions}`)
   return [...missing, ...wrong, ...(extensions > maxExtensions ? [tooMany] : [])]
 }
@@ -46,7 +53,7 @@ export function checkAttributes(attributes: Attributes, required: readonly strin
 /** The context that attributes without issues make. */
 export function contextOf(attributes: Attributes): EventContext {
   const text = (name: string) => attributes.get(name)?.toString() ?? null
-  const extensions = [...attributes].filter(([name]) => !coreNames.has(name))
+  const extensions = [...attributes].filter(([name]) => !coreAttributes.has(name))
   return {
     id: text('id'),
     source: text('source'),
@@ -66,7 +73,7 @@ function checkAttribute(name: string, value: AttributeValue): AttributeIssue | n
   if (wrongValue !== null) return issue('MALFORMED', name, wrongValue)
   if (String(value).length > maxValueLength)
     return issue('OUT_OF_RANGE', name, `is over ${maxValueLength.toLocaleString('en')} characters`)
-  if (!coreNames.has(name)) return null
+  if (!coreAttributes.has(name)) return null
   const problem = typeof value === 'string' ? checkCoreText(name, value) : 'must be a string'
   return problem === null ? null : issue('MALFORMED', name, problem)
 }

@@ -7,7 +7,7 @@
  *
  * See https://github.com/cloudevents/spec/tree/v1.0.2/cloudevents
  */
-export { type AttributeIssue, type Attributes, checkAttributes, contextOf } from './attributes.ts'
+export { type AttributeIssue, type Attributes, checkAttributes, contextOf, coreAttributes } from './attributes.ts'
 export type { AttributeValue, EventContext, Parsed, ParsedEvent } from './event.ts'
 export { decodeHeaderValue, encodeHeaderValue } from './header-value.ts'
 export { type ContentMode, modeOf, parseBinary } from './http-binding.ts'

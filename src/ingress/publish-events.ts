@@ -43,7 +43,9 @@ export type Publication =
   /** `place` counts from 0; null when it is all of them together. */
   | { readonly kind: 'too-large'; readonly place: number | null; readonly maxBytes: number }
   | { readonly kind: 'schema-violated'; readonly violations: readonly [Violation, ...Violation[]] }
-  | { readonly kind: 'key-reused' | 'unstorable' | 'source-gone' | 'overloaded' | 'unavailable' }
+  | { readonly kind: 'key-reused' | 'unstorable' }
+  | { readonly kind: 'source-gone' }
+  | { readonly kind: 'overloaded' | 'unavailable' }
 
 export interface Violation {
   /** Of the event, from 0. */

@@ -29,7 +29,7 @@ export interface PointerMatch {
   /** RFC 6901; at most 512 characters. */
   readonly pointer: string
   /** A string, boolean or null, a number, or a number as it was written (`JSON.rawJSON`). */
-  readonly value?: unknown
+  readonly value?: string | number | boolean | object | null | undefined
 }
 
 export const filterTests = ['types', 'exact', 'prefix', 'suffix', 'header', 'data', 'all', 'any', 'not'] as const

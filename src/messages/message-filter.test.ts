@@ -4,7 +4,7 @@ import { newMessage } from '../../test/support/recording.ts'
 import { newId } from '../kernel/ids.ts'
 import { type FilterableMessage, filteredMessage } from './filtered-message.ts'
 import { compileMessageFilter } from './message-filter.ts'
-import { checkMessageFilter, type MessageFilter } from './message-filter-input.ts'
+import { checkMessageFilter, type MessageFilter, type PointerMatch } from './message-filter-input.ts'
 
 type Change = Partial<FilterableMessage>
 
@@ -16,7 +16,7 @@ function matches(filter: MessageFilter, change: Change = {}): boolean {
   return compileMessageFilter(filter).matches(filteredMessage(message, 'orders'))
 }
 
-const rawJson = (text: string): unknown => (JSON as typeof JSON & { rawJSON(text: string): unknown }).rawJSON(text)
+const rawJson = (text: string): object => (JSON as typeof JSON & { rawJSON(text: string): object }).rawJSON(text)
 
 describe("the examples of CloudEvents' Subscriptions API", () => {
   const event = (type: string, subject: string | null = null): Change => ({ eventType: type, eventSubject: subject })
@@ -115,7 +115,7 @@ test('a header is found by its name in any case, whichever of its values is mean
   expect(header('constructor', 'orders')).toBe(false)
 })
 
-test.each<[string, string, unknown, boolean]>([
+test.each<[string, string, PointerMatch['value'], boolean]>([
   ['{"data":{"status":"paid"}}', '/data/status', 'paid', true],
   ['{"data":{"status":"paid"}}', '/data/status', 'Paid', false],
   ['{"a":""}', '/a', '', true],

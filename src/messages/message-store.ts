@@ -18,6 +18,12 @@ export interface LogPlace {
 
 export type LogOrder = 'newest-first' | 'oldest-first'
 
+/** All of a message but its body. */
+export interface MessageHead extends Omit<StoredMessage, 'body'> {
+  readonly body: null
+  readonly bodyBytes: number
+}
+
 export interface FoundMessages {
   /** In no order. */
   readonly messages: StoredMessage[]
@@ -39,6 +45,8 @@ export interface MessageStore {
    * nothing for the last.
    */
   pages(places: readonly LogPlace[], order: LogOrder, limits: PageLimits): Promise<StoredMessage[][]>
+  /** The same without the bodies. The bound on bytes is one on header fields. */
+  pagesWithoutBodies(places: readonly LogPlace[], order: LogOrder, limits: PageLimits): Promise<MessageHead[][]>
   /** Those that are gone or another project's are left out, and what exceeds the bytes; one is given at least. */
   byIds(projectId: ProjectId, ids: readonly MessageId[], maxBytes: number): Promise<FoundMessages>
 }
@@ -58,17 +66,34 @@ export function createMessageStore(sql: Sql): MessageStore {
       const values = [sourceId, afterSequence, maxRows, maxBytes]
       return (await sql.query<MessageRow>(pageText, values, 'messages-page')).map(messageOf)
     },
-    async pages(places, order, { maxRows, maxBytes }) {
-      const values = [places.map((p) => p.sourceId), places.map((p) => p.sequence), maxRows, maxBytes]
-      const rows = await sql.query<MessageRow & { place: number }>(pagesText(order), values)
-      const byPlace = Map.groupBy(rows, (row) => row.place)
-      return places.map((_, index) => (byPlace.get(index + 1) ?? []).map(messageOf))
+    async pages(places, order, limits) {
+      const rows = await readPages<MessageRow>(sql, pagesText(order, bodies), { places, limits })
+      return rows.map((page) => page.map(messageOf))
+    },
+    async pagesWithoutBodies(places, order, limits) {
+      const rows = await readPages<HeadedRow>(sql, pagesText(order, headers), { places, limits })
+      return rows.map((page) => page.map(headOf))
     },
     async byIds(projectId, ids, maxBytes) {
       const rows = await sql.query<MessageRow & { found: number }>(byIdsText, [projectId, ids, maxBytes])
       return { messages: rows.map(messageOf), isCut: rows.length < (rows[0]?.found ?? 0) }
     },
   }
+}
+
+interface PlacedRow {
+  /** Which of the places it belongs to, counted from 1. */
+  readonly place: number
+}
+
+async function readPages<Row extends object>(
+  sql: Sql,
+  text: string,
+  { places, limits }: { places: readonly LogPlace[]; limits: PageLimits },
+): Promise<Row[][]> {
+  const values = [places.map((p) => p.sourceId), places.map((p) => p.sequence), limits.maxRows, limits.maxBytes]
+  const byPlace = Map.groupBy(await sql.query<Row & PlacedRow>(text, values), (row) => row.place)
+  return places.map((_, index) => byPlace.get(index + 1) ?? [])
 }
 
 interface HeadRow {
@@ -84,10 +109,15 @@ const headsText = `
     from source_heads as h
    where h.source_id = any($1::text[])`
 
-const columns = `
+const headColumns = `
   m.id, m.project_id, m.source_id, m.sequence, m.received_at, m.method, m.path, m.query, m.headers, m.content_type,
-  m.remote_address, m.body, m.event_id, m.event_source, m.event_type, m.event_subject, m.event_time,
+  m.remote_address, m.event_id, m.event_source, m.event_type, m.event_subject, m.event_time,
   m.event_data_schema, m.event_extensions, m.schema_violation`
+const columns = `${headColumns}, m.body`
+
+/** What pages hold, and whose bytes bound them. The length of a column is known without reading it. */
+const bodies = { columns, bounding: 'body' } as const
+const headers = { columns: `${headColumns}, octet_length(m.body) as body_bytes`, bounding: 'headers' } as const
 
 // One page of a source's log. Sequence breaks no ties because it is unique per source; the running sum ends the page
 // by bytes without reading the bodies beyond. Indexes: messages_pkey, source_heads_pkey.
@@ -104,12 +134,12 @@ const pageText = `
    order by m.sequence`
 
 // A page per place; the running sum goes on from page to page. Indexes: messages_pkey, source_heads_pkey.
-function pagesText(order: LogOrder): string {
+function pagesText(order: LogOrder, part: typeof bodies | typeof headers): string {
   const [comparison, direction] = order === 'newest-first' ? ['<', 'desc'] : ['>', 'asc']
   return `
-  select ${columns}, m.place
+  select ${part.columns}, m.place
     from (select l.*, place.number as place,
-                 sum(octet_length(l.body)) over (order by place.number, l.sequence ${direction}
+                 sum(octet_length(l.${part.bounding})) over (order by place.number, l.sequence ${direction}
                                                  rows unbounded preceding) as bytes
             from unnest($1::text[], $2::bigint[]) with ordinality as place (source_id, sequence, number)
             join source_heads as h on h.source_id = place.source_id
@@ -121,7 +151,7 @@ function pagesText(order: LogOrder): string {
                 and x.sequence >= h.first_sequence
               order by x.sequence ${direction}
               limit $3::int) as l) as m
-   where m.bytes - octet_length(m.body) < $4::bigint
+   where m.bytes - octet_length(m.${part.bounding}) < $4::bigint
    order by m.place, m.sequence ${direction}`
 }
 
@@ -160,6 +190,10 @@ interface MessageRow {
   schema_violation: string | null
 }
 
+interface HeadedRow extends Omit<MessageRow, 'body'> {
+  body_bytes: number
+}
+
 /** What a row takes beside its body and headers, roughly. */
 const rowOverheadBytes = 500
 
@@ -187,4 +221,10 @@ function messageOf(row: MessageRow): StoredMessage {
     schemaViolation: row.schema_violation,
     sizeBytes: row.body.length + row.headers.length + rowOverheadBytes,
   }
+}
+
+const noBody = Buffer.alloc(0)
+
+function headOf({ body_bytes: bodyBytes, ...row }: HeadedRow): MessageHead {
+  return { ...messageOf({ ...row, body: noBody }), body: null, bodyBytes }
 }

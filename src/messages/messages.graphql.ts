@@ -6,12 +6,13 @@ import { contextLoader } from '../graphql/context-loader.ts'
 import { Header, toHeaders } from '../graphql/header.ts'
 import { HttpMethod } from '../graphql/http-method.ts'
 import { addNodeKind } from '../graphql/node.ts'
-import { parsedPayload, textOf } from '../graphql/payload.ts'
 import { requestError } from '../graphql/request-error.ts'
 import { isId, type MessageId } from '../kernel/ids.ts'
+import { textOf } from '../kernel/json.ts'
 import type { Source } from '../sources/index.ts'
 import { loadSource, SourceNode } from '../sources/sources.graphql.ts'
 import { headerFieldsOf, type StoredMessage } from './message.ts'
+import { parsedPayload } from './payload.ts'
 
 const EventAttributes = builder.objectRef<StoredMessage>('EventAttributes').implement({
   description: 'CloudEvents context attributes, given by the sender or derived from its request.',
@@ -38,6 +39,18 @@ const EventAttributes = builder.objectRef<StoredMessage>('EventAttributes').impl
       description: 'When it happened; null when not said.',
       nullable: true,
     }),
+    dataSchema: t.exposeString('eventDataSchema', {
+      description: 'The schema of the data, an absolute URI; null when not said.',
+      nullable: true,
+    }),
+    extensions: t.field({
+      type: 'JSON',
+      description: 'Extension attributes as an object of name and value, at most 64.',
+      resolve: ({ eventExtensions }, _args, { budget }) => {
+        budget.write(eventExtensions?.length ?? 0)
+        return eventExtensions === null ? {} : JSON.parse(eventExtensions)
+      },
+    }),
   }),
 })
 
@@ -60,7 +73,7 @@ builder.node(MessageNode, {
     receivedAt: t.expose('receivedAt', { type: 'DateTime', description: 'When it was received.' }),
     method: t.field({
       type: HttpMethod,
-      description: 'The method of the request.',
+      description: 'The method of the request; POST for published events.',
       resolve: ({ method }) => method as typeof HttpMethod.$inferType,
     }),
     path: t.exposeString('path', {
@@ -73,7 +86,8 @@ builder.node(MessageNode, {
     }),
     headers: t.field({
       type: [Header],
-      description: 'The header fields in the order received, at most 20 kB, credentials and signatures among them.',
+      description:
+        'The header fields in the order received, at most 20 kB. A credential that was checked here is redacted; a signature is kept.',
       resolve: (message, _args, { budget }) => {
         budget.write(message.headersText.length)
         return toHeaders(headerFieldsOf(message))
@@ -84,7 +98,7 @@ builder.node(MessageNode, {
       nullable: true,
     }),
     remoteAddress: t.exposeString('remoteAddress', {
-      description: 'The address that it came from: behind a proxy, that of the proxy.',
+      description: "The address that it came from; behind trusted proxies the sender's own.",
     }),
     bodyBytes: t.int({ description: 'The size of the body in bytes.', resolve: bodyBytesOf }),
     body: t.field({
@@ -104,13 +118,17 @@ builder.node(MessageNode, {
       nullable: true,
       resolve: (message, _args, { budget }) => {
         budget.write(message.body.length)
-        return parsedPayload(message)
+        return parsedPayload(message) ?? null
       },
     }),
     event: t.field({
       type: EventAttributes,
       description: "What it says of itself, in CloudEvents' words.",
       resolve: (message) => message,
+    }),
+    schemaViolation: t.exposeString('schemaViolation', {
+      description: 'How it breaks the schema of its type, where that is only noted; null when it does not.',
+      nullable: true,
     }),
   }),
 })

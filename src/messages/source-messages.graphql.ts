@@ -9,7 +9,11 @@ import { decodeCursor, encodeCursor } from '../live/cursor.ts'
 import type { LogHead } from '../live/log-reader.ts'
 import type { Source } from '../sources/index.ts'
 import { headOf, SourceNode } from '../sources/sources.graphql.ts'
+import { readFilteredPage } from './filtered-pages.graphql.ts'
+import type { FoundPage } from './find-messages.ts'
 import type { StoredMessage } from './message.ts'
+import { MessageFilterInput } from './message-filter.graphql.ts'
+import type { MessageFilter } from './message-filter-input.ts'
 import type { LogOrder, LogPlace } from './message-store.ts'
 import { bodyBytesOf, MessageNode } from './messages.graphql.ts'
 
@@ -21,6 +25,7 @@ const MessageConnection = builder.connectionObject({
 
 interface Arguments extends PageArguments {
   readonly order: LogOrder
+  readonly filter?: MessageFilter | null | undefined
 }
 
 builder.objectField(SourceNode, 'messages', (t) =>
@@ -36,6 +41,7 @@ builder.objectField(SourceNode, 'messages', (t) =>
         description: 'Which end to begin at.',
       }),
       ...pageArguments(t.arg, 'Go on after this place, which may come from a stream.'),
+      filter: t.arg({ type: MessageFilterInput, description: 'Only these; null is all.' }),
     },
     resolve: (source, args, context) => readPage(context, source, args),
   }),
@@ -45,17 +51,29 @@ async function readPage(context: Context, source: Source, args: Arguments): Prom
   const first = checkFirst(args.first)
   const head = await headOf(context, source.id)
   const after = args.after === null || args.after === undefined ? null : placeIn(context, head, args.after)
-  const rows = await readRows(context, {
-    order: args.order,
-    first,
-    sourceId: source.id,
-    sequence: beside(head, args.order, after),
-  })
+  const page = await readSlice(context, source, { args, first, sequence: beside(head, args.order, after) })
   const cursorOf = (sequence: number) => cursorIn(context, head, sequence)
-  const edges = rows.map((node) => ({ cursor: cursorOf(node.sequence), node }))
-  const last = rows.at(-1)?.sequence ?? after
+  const edges = page.messages.map((node) => ({ cursor: cursorOf(node.sequence), node }))
+  const last = page.lookedTo ?? after
   const hasMore = args.order === 'oldest-first' ? hasLater(head, last) : hasEarlier(head, last)
-  return { edges, pageInfo: pageInfoOf(args, { edges, hasMore, end: last === null ? null : cursorOf(last) }) }
+  const end = last === null ? null : cursorOf(last)
+  return { edges, pageInfo: pageInfoOf(args, { edges, hasMore: hasMore && !page.isAtEnd, end }) }
+}
+
+interface Begin {
+  readonly args: Arguments
+  readonly first: number
+  readonly sequence: number
+}
+
+async function readSlice(context: Context, source: Source, { args, first, sequence }: Begin): Promise<FoundPage> {
+  const { order, filter } = args
+  if (filter) {
+    const place = { sourceId: source.id, sequence, sourceName: source.name }
+    return await readFilteredPage(context, { place, order, first }, filter)
+  }
+  const messages = await readRows(context, { order, first, sourceId: source.id, sequence })
+  return { messages, lookedTo: messages.at(-1)?.sequence ?? null, isAtEnd: false }
 }
 
 function hasLater(head: LogHead, last: number | null): boolean {

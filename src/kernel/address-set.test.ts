@@ -1,3 +1,5 @@
+import { BlockList, isIP } from 'node:net'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { canonicalNetwork, parseAddressSet } from './address-set.ts'
 
@@ -71,4 +73,22 @@ test.each([
 ])('%j is no network', (text) => {
   expect(canonicalNetwork(text)).toBeNull()
   expect(() => parseAddressSet([text])).toThrow(RangeError)
+})
+
+const v4 = fc.ipV4()
+const v6 = fc.ipV6().filter((text) => isIP(text) === 6 && !text.includes('.'))
+
+test.each([
+  ['ipv4', v4, 32],
+  ['ipv6', v6, 128],
+] as const)("for any network of %s a set says what Node's own block list says", (family, addresses, width) => {
+  fc.assert(
+    fc.property(addresses, addresses, fc.integer({ min: 0, max: width }), (base, address, bits) => {
+      const oracle = new BlockList()
+      oracle.addSubnet(base, bits, family)
+      const set = parseAddressSet([`${base}/${bits}`])
+      expect(set.has(base)).toBe(oracle.check(base, family))
+      expect(set.has(address)).toBe(oracle.check(address, family))
+    }),
+  )
 })

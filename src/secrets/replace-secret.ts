@@ -1,7 +1,7 @@
 import type { UnitOfWork } from '../db/transaction.ts'
 import type { Sealer } from './sealer.ts'
 import { type Secret, SecretEntity } from './secret.entity.ts'
-import { addSecret, maxActiveSecrets, type SecretOwnerId } from './secret-store.ts'
+import { addSecret, maxActiveSecrets, newestSecretFirst, type SecretOwnerId } from './secret-store.ts'
 
 /** Up to seven days, both included. */
 export const overlapBoundsMs = { min: 0, max: 604_800_000 }
@@ -52,8 +52,12 @@ export async function replaceSecret(unit: UnitOfWork, sealer: Sealer, secret: Ne
     `delete from secrets
       where owner_id = $1::text
         and (expires_at <= now() or id not in (
-              select s.id from secrets as s where s.owner_id = $1::text order by s.id desc limit $2::int))`,
+              select s.id
+                from secrets as s
+               where s.owner_id = $1::text
+               order by s.expires_at desc, s.id desc
+               limit $2::int))`,
     [ownerId, maxActiveSecrets],
   )
-  return await em.find(SecretEntity, { ownerId }, { orderBy: { id: 'desc' }, limit: maxActiveSecrets })
+  return await em.find(SecretEntity, { ownerId }, { orderBy: newestSecretFirst, limit: maxActiveSecrets })
 }

@@ -12,6 +12,12 @@ export type SecretOwnerId = SourceId | EndpointId
 /** Each request is tried against, each delivery signed with, every one of them. */
 export const maxActiveSecrets = 5
 
+/**
+ * The current secret has no end, and none ends later than one that came after it. Ids alone would not do: they are made
+ * by the clocks of several machines. In PostgreSQL nulls come first in a descending order.
+ */
+export const newestSecretFirst = { expiresAt: 'desc', id: 'desc' } as const
+
 const hintCharacters = 4
 /** A hint of four characters leaves at least twelve unknown. */
 const minCharactersForHint = 16
@@ -47,7 +53,7 @@ export async function activeSecrets(
 ): Promise<ReadonlyMap<string, readonly Secret[]>> {
   const counts = { $or: [{ expiresAt: null }, { expiresAt: { $gt: new Date() } }] }
   // Index: secrets_owner_id_id_index. An owner has five at most.
-  const options = { orderBy: { id: 'desc' }, limit: ownerIds.length * maxActiveSecrets } as const
+  const options = { orderBy: newestSecretFirst, limit: ownerIds.length * maxActiveSecrets }
   const secrets = await orm.em.fork().find(SecretEntity, { ownerId: { $in: [...ownerIds] }, ...counts }, options)
   return Map.groupBy(secrets, (secret) => secret.ownerId)
 }
@@ -65,7 +71,7 @@ export async function openSecrets(sql: Sql, sealer: Sealer, ownerId: SecretOwner
        from secrets as s
       where s.owner_id = $1::text
         and (s.expires_at is null or s.expires_at > now())
-      order by s.id desc
+      order by s.expires_at desc, s.id desc
       limit $2::int`,
     [ownerId, maxActiveSecrets],
   )

@@ -110,6 +110,27 @@ test('at most five secrets are tried: of more the oldest end at once', async () 
   expect(await isAccepted(directory, ownerId, 'the oldest secret')).toBe(false)
 })
 
+test('a secret set by a machine whose clock is fast does not outlast the ones that follow', async () => {
+  const ownerId = await newSource(github('the first secret'))
+  await configuration.sql.query(`update secrets set id = 'sec_7' || substr(id, 6) where owner_id = $1::text`, [ownerId])
+  const { secret, secrets } = doneValue(await rotateSourceSecret(configuration, reach, { ownerId, overlapMs }))
+  expect(secrets).toMatchObject([{ hint: secret.slice(-4) }, { hint: 'cret' }])
+  for (let round = 0; round < 4; round++) {
+    doneValue(await rotateSourceSecret(configuration, reach, { ownerId, overlapMs }))
+  }
+  expect((await secretRows(ownerId)).map(({ id }) => id.startsWith('sec_7'))).toEqual(Array(5).fill(false))
+})
+
+test('of rotations at the same time each is told a secret that counts, and one is the current one', async () => {
+  const ownerId = await newSource(github('the first secret'))
+  const rotations = Array.from({ length: 4 }, () => rotateSourceSecret(configuration, reach, { ownerId, overlapMs }))
+  const secrets = (await Promise.all(rotations)).map((outcome) => doneValue(outcome).secret)
+  const rows = await secretRows(ownerId)
+  expect(rows.map(({ expires_at }) => expires_at === null)).toEqual([true, false, false, false, false])
+  const directory = createSourceDirectory(configuration)
+  for (const secret of secrets) expect(await isAccepted(directory, ownerId, secret)).toBe(true)
+})
+
 test('a change of the verification leaves no secret from before', async () => {
   const ownerId = await newSource(github('the first secret'))
   doneValue(await rotateSourceSecret(configuration, reach, { ownerId, overlapMs }))

@@ -5,7 +5,7 @@ import { isUtf8 } from 'node:buffer'
  */
 
 /** Deeper values overflow the stack of common JSON writers, our own included. */
-export const maxJsonDepth = 500
+const maxJsonDepth = 500
 
 /** @returns null when the bytes are not UTF-8. A byte order mark is kept. */
 export function textOf(bytes: Uint8Array): string | null {
@@ -26,9 +26,9 @@ const quote = 0x22
 const backslash = 0x5c
 
 /** Whether brackets nest deeper than we read, those in strings not counted. */
-export function isTooDeep(text: string): boolean {
-  // Most texts cannot even hold so many brackets.
-  if (text.length <= maxJsonDepth) return false
+function isTooDeep(text: string): boolean {
+  // Most texts have not even so many brackets, which is much quicker to see.
+  if (countUpTo(text, '{', maxJsonDepth) + countUpTo(text, '[', maxJsonDepth) <= maxJsonDepth) return false
   let depth = 0
   for (let index = 0; index < text.length; index += 1) {
     switch (text.charCodeAt(index)) {
@@ -46,6 +46,17 @@ export function isTooDeep(text: string): boolean {
     }
   }
   return false
+}
+
+/** @returns more than `limit` when there are more. */
+function countUpTo(text: string, character: string, limit: number): number {
+  let count = 0
+  let found = text.indexOf(character)
+  while (found !== -1 && count <= limit) {
+    count += 1
+    found = text.indexOf(character, found + 1)
+  }
+  return count
 }
 
 /** @returns where the string that begins here ends; the text's length when it does not. */

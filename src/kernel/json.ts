@@ -5,7 +5,7 @@ import { isUtf8 } from 'node:buffer'
  */
 
 /** Deeper values overflow the stack of common JSON writers, our own included. */
-const maxJsonDepth = 500
+export const maxJsonDepth = 500
 
 /** @returns null when the bytes are not UTF-8. A byte order mark is kept. */
 export function textOf(bytes: Uint8Array): string | null {

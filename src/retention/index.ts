@@ -11,7 +11,7 @@
  *
  * A rule that becomes stricter holds at the next look; one that becomes looser brings nothing back.
  */
-export { type DroppedMessages, dropMessages } from './drop-messages.ts'
-export { type LookDeps, leaveRetention, resumeRetention } from './look.ts'
+export { dropMessages } from './drop-messages.ts'
+export { leaveRetention, resumeRetention } from './look.ts'
 export { retainTask } from './retain.task.ts'
-export { createRetain, type RetainDeps, retainConcurrency } from './retain.ts'
+export { createRetain, retainConcurrency } from './retain.ts'

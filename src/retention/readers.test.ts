@@ -100,6 +100,33 @@ test('a reader whom the floor overtakes is told of one gap, and misses nothing t
   ])
 })
 
+test('while a log grows and shrinks, each reader sees every message once and in order, or a gap in its place', async () => {
+  const readers = [openStream(0), openStream(0)]
+  const last = 2_000
+  let isOver = false
+  const growing = (async () => {
+    for (let sequence = 0; sequence < last; sequence += 25) await publish(25)
+    isOver = true
+  })()
+  const shrinking = (async () => {
+    while (!isOver) await drop(await keep(40))
+  })()
+  const reading = readers.map(async (reader) => {
+    for (let place = 0; place < last; ) {
+      const [name = ''] = await reader.take(1)
+      const [from, to] = name.startsWith('retention')
+        ? name.slice(10).split('-').map(Number)
+        : [Number(name), Number(name)]
+      if (name === 'caught-up') continue
+      expect(from, name).toBe(place + 1)
+      place = to ?? 0
+    }
+  })
+  await Promise.all([growing, shrinking, ...reading])
+  // It did shrink.
+  expect((await world.sql.query(`select from messages`)).length).toBeLessThan(last / 2)
+})
+
 test('a reader of a log that went as a whole is told of the gap and goes on', async () => {
   await publish(20)
   await world.sql.query(`update messages set received_at = now() - interval '3 hours'`)

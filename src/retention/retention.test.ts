@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, type Receiver, until } from '../../test/support/delivery-world.ts'
 import { type Sql, withTransaction } from '../db/sql.ts'
@@ -142,6 +143,54 @@ test("the source's rule counts before the project's, and that before the server'
   await sourceRule(null)
   expect(await floor(24)).toBe(91)
 })
+
+const bound = (max: number) => fc.option(fc.integer({ min: 1, max }))
+const logs = fc.record({
+  // Rising ages make the earliest message the oldest.
+  messages: fc.array(fc.record({ bytes: fc.nat(50), laterByHours: fc.nat(3) }), { minLength: 1, maxLength: 40 }),
+  rule: fc.record({ maxMessages: bound(40), maxBytes: bound(1_000), maxAgeHours: bound(60) }),
+  fannedOutTo: fc.nat(40),
+})
+
+test('the floor is where counting one by one finds it, whatever the log and the rule', async () => {
+  await fc.assert(
+    fc.asyncProperty(logs, async ({ messages, rule, fannedOutTo }) => {
+      const ages = messages.map((_, i) =>
+        messages.slice(i + 1).reduce((sum, { laterByHours }) => sum + laterByHours, 0),
+      )
+      await world.sql.query(`delete from messages`)
+      await world.sql.query(`update source_heads set first_sequence = 1, last_sequence = 0, log_bytes = 0`)
+      for (const [i, { bytes }] of messages.entries()) {
+        await world.publish(sourceId, 1, { body: Buffer.alloc(bytes) })
+        // Half an hour off every bound, for the time that the test takes.
+        await world.sql.query(
+          `update messages set received_at = now() - make_interval(mins => $2) where sequence = $1`,
+          [i + 1, (ages[i] ?? 0) * 60 + 30],
+        )
+      }
+      await world.sql.query(`update fan_out_marks set fanned_out_to = $1`, [Math.min(fannedOutTo, messages.length)])
+      await sourceRule(rule)
+      expect(await floor()).toBe(countedFloor(messages, ages, rule, fannedOutTo))
+    }),
+    { numRuns: 25 },
+  )
+})
+
+function countedFloor(
+  messages: readonly { bytes: number }[],
+  ages: readonly number[],
+  rule: Retention,
+  fannedOutTo: number,
+): number {
+  const { maxMessages, maxBytes, maxAgeHours } = rule
+  for (let first = 1; first <= Math.min(messages.length, fannedOutTo); first += 1) {
+    const kept = messages.slice(first - 1)
+    const bytes = kept.reduce((sum, message) => sum + message.bytes, 0)
+    const isYoung = maxAgeHours === null || (ages[first - 1] ?? 0) < maxAgeHours
+    if (isYoung && kept.length <= (maxMessages ?? kept.length) && bytes <= (maxBytes ?? bytes)) return first
+  }
+  return Math.min(messages.length, fannedOutTo) + 1
+}
 
 test('without a rule, and in an empty log, everything stays', async () => {
   expect(await floor(1)).toBe(1)

@@ -7,6 +7,7 @@ import {
   type SelectionSetNode,
   visit,
 } from 'graphql'
+import { maxJsonDepth } from '../kernel/json.ts'
 import { badUserInput, requestError } from './request-error.ts'
 
 /*
@@ -100,13 +101,16 @@ function stringProblem(document: DocumentNode): GraphQLError | null {
   return problem
 }
 
-/** @returns why variables are refused; null when they are not. They may nest deeper than a call stack. */
+/** JSON may nest 500 deep (json-input.ts), within inputs that nest a little themselves. */
+const maxVariablesDepth = maxJsonDepth + maxDepth
+
+/** @returns why variables are refused; null when they are not. They may nest deeper than a call stack, and arguments not. */
 export function variablesProblem(variables: unknown): GraphQLError | null {
-  const rest: unknown[] = [variables]
-  while (rest.length > 0) {
-    const value = rest.pop()
-    if (typeof value === 'string' && !isStorable(value)) return notStorable()
-    if (typeof value === 'object' && value !== null) rest.push(...Object.values(value))
+  let values = [variables]
+  for (let depth = 0; values.length > 0; depth += 1) {
+    if (depth > maxVariablesDepth) return badUserInput(`Variables nest over ${maxVariablesDepth} deep.`)
+    if (values.some((value) => typeof value === 'string' && !isStorable(value))) return notStorable()
+    values = values.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []))
   }
   return null
 }

@@ -65,8 +65,9 @@ export const settings = {
     parse: integerBetween(2, 1_000),
   }),
   redisUrl: optional('REDIS_URL', {
-    description: 'Redis that carries wake-ups between processes. It holds nothing that can be lost.',
-    fallbackText: 'wake-ups stay in the process',
+    description:
+      'Redis that carries wake-ups between processes and counts rate limits for all of them. It holds nothing that can be lost.',
+    fallbackText: 'each process wakes and counts for itself',
     isSecret: true,
     parse: parseRedisUrl,
   }),

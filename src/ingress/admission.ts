@@ -35,9 +35,7 @@ export async function admit(
 }
 
 function checkMethod({ method }: RequestHead, source: IngressSource): Refused | null {
-  if (source.allowedMethods.includes(method)) return null
-  // Some providers ask by GET whether the address is theirs to send to. What is no such question is turned away later.
-  return method === 'GET' && source.preset !== null ? null : methodNotAllowed(method, source)
+  return source.allowedMethods.includes(method) ? null : methodNotAllowed(method, source)
 }
 
 export function methodNotAllowed(method: string, { allowedMethods }: IngressSource): Refused {

@@ -67,7 +67,7 @@ export function createIngress(dependencies: IngressDependencies): Ingress {
       if (source === null) return notFound
       request.note({ projectId: source.projectId, sourceId: source.id })
       const permission = request.method === 'OPTIONS' ? permissionFor(request.headers, source) : null
-      const admission = permission ?? (await admit(dependencies.rateLimiter, request, source))
+      const admission = permission ?? (await admit(dependencies.rateLimiter, request, admitting(request, source)))
       switch (admission.kind) {
         case 'refused':
           return report(dependencies.refusals, source, { ...about(request), bodyBytes: 0 }, admission)
@@ -78,6 +78,13 @@ export function createIngress(dependencies: IngressDependencies): Ingress {
       }
     },
   }
+}
+
+// Some providers ask by GET whether the address is theirs to send to, whatever method their messages come by. What is no
+// such question is turned away when it is verified.
+function admitting({ method }: IngressRequest, source: IngressSource): IngressSource {
+  if (method !== 'GET' || source.preset === null || source.allowedMethods.includes('GET')) return source
+  return { ...source, allowedMethods: [...source.allowedMethods, 'GET'] }
 }
 
 async function findSource(

@@ -20,13 +20,12 @@ export function exchange(
   bytes: Buffer,
   { closesWhenSent }: { closesWhenSent: boolean },
 ): Promise<RawAnswer> {
+  const isHead = bytes.subarray(0, 5).toString() === 'HEAD '
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port })
     const chunks: Buffer[] = []
     const overdue = setTimeout(() => {
-      reject(
-        new Error(`no answer within ${withinMs} ms to ${JSON.stringify(bytes.toString('latin1').slice(0, 2_000))}`),
-      )
+      reject(new Error(`no answer within ${withinMs} ms to ${JSON.stringify(bytes.toString('latin1').slice(0, 500))}`))
       socket.destroy()
     }, withinMs)
     const finish = () => {
@@ -36,7 +35,7 @@ export function exchange(
     }
     socket.on('data', (chunk) => {
       chunks.push(chunk)
-      if (isWhole(Buffer.concat(chunks))) finish()
+      if (isWhole(Buffer.concat(chunks), isHead)) finish()
     })
     socket.on('end', finish)
     // A reset is an end like any other: what matters is what was answered before.
@@ -46,11 +45,12 @@ export function exchange(
   })
 }
 
-function isWhole(bytes: Buffer): boolean {
+function isWhole(bytes: Buffer, isHead: boolean): boolean {
   const headEnd = bytes.indexOf('\r\n\r\n')
   if (headEnd === -1) return false
   const head = bytes.subarray(0, headEnd).toString('latin1')
-  if (/^HTTP\/1\.1 1\d\d /.test(head)) return isWhole(bytes.subarray(headEnd + 4))
+  if (/^HTTP\/1\.1 1\d\d /.test(head)) return isWhole(bytes.subarray(headEnd + 4), isHead)
+  if (isHead) return true
   const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? Number.NaN)
   return bytes.length >= headEnd + 4 + length
 }

@@ -59,7 +59,7 @@ test(
     expect(gateway.output(), `seed ${seed}`).not.toContain('"level":"error"')
     expect(await wrongOf(acknowledged), `seed ${seed}`).toEqual([])
     // The requests must reach what they are to try: many are accepted, and refused for many reasons.
-    expect(statuses['202'] ?? 0).toBeGreaterThan(count / 20)
+    expect(statuses['202'] ?? 0).toBeGreaterThan(count / 50)
     expect(Object.keys(statuses).length).toBeGreaterThan(5)
   },
   120_000 + count * 20,

@@ -18,8 +18,7 @@ import { pairsOf, withoutAccessToken } from './message-of.ts'
 import { type EventPublisher, maxBodies, type Publication, type PublishedEvent } from './publish-events.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import { type BodyBudget, readBody } from './read-body.ts'
-import { keyReused, notStorable } from './receive.ts'
-import { type Refused, refused, report, tooLarge } from './refused.ts'
+import { keyReused, notStorable, type Refused, refused, report, tooLarge } from './refused.ts'
 import { permissionFor } from './webhook-permission.ts'
 
 /*

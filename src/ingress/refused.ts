@@ -60,3 +60,17 @@ export function tooLarge({ maxBodyBytes }: IngressSource): Refused {
   const detail = `The body is over this source's limit of ${maxBodyBytes} bytes.`
   return refused('BODY_TOO_LARGE', problem(413, 'BODY_TOO_LARGE', detail))
 }
+
+export const keyReused = refused(
+  'IDEMPOTENCY_KEY',
+  problem(
+    422,
+    'IDEMPOTENCY_KEY_REUSED',
+    'This Idempotency-Key came with another body before. A new request needs a key of its own.',
+  ),
+)
+
+export const notStorable = refused(
+  'BODY_MALFORMED',
+  problem(422, 'NOT_STORABLE', 'The database cannot hold this request; sending it again will not help.'),
+)

@@ -8,7 +8,11 @@ import { decodeCursor, type MessageCursor } from '../live/cursor.ts'
 import type { FeedEvent, FeedNote, FeedPosition } from '../live/feed.ts'
 import type { Source } from '../sources/index.ts'
 import { headOf, loadSource, SourceNode } from '../sources/sources.graphql.ts'
+import { filteredEvents } from './filtered-events.ts'
+import { filteredMessage } from './filtered-message.ts'
 import type { StoredMessage } from './message.ts'
+import { compileFilterArgument, MessageFilterInput } from './message-filter.graphql.ts'
+import type { CompiledFilter } from './message-filter.ts'
 import { MessageNode } from './messages.graphql.ts'
 import { cursorIn } from './source-messages.graphql.ts'
 
@@ -82,8 +86,7 @@ builder.objectRef<FeedNote>('CaughtUp').implement({
 })
 
 builder.objectRef<FeedNote>('Progressed').implement({
-  description:
-    'A filter hid what came, and the place has moved on: after 1,000 hidden messages or 10 seconds. Not told yet: there are no filters.',
+  description: 'The filter hid what came, and the place has moved on: after 1,000 hidden messages or 10 seconds.',
   interfaces: [MessageEvent],
   fields: (t) => ({
     source: t.field({ type: SourceNode, description: 'The source whose messages were hidden.', resolve: sourceOf }),
@@ -104,10 +107,17 @@ sequence within its source. Scope: LISTEN.`,
         description:
           'The last cursor of each source. A source without one begins now; one of a source not asked for counts for nothing.',
       }),
+      filter: t.arg({
+        type: MessageFilterInput,
+        description:
+          'Only these; the place moves over the others. Null is all. The name of a source is the one it had at the beginning.',
+      }),
     },
-    subscribe: async (_root, { sourceIds, after }, context) => {
-      const positions = await positionsOf(context, sourceIds, after ?? [])
-      return abortable((signal) => context.services.feed.open({ positions, signal }))
+    subscribe: async (_root, { sourceIds, after, filter }, context) => {
+      const compiled = filter ? compileFilterArgument(filter) : null
+      const { sources, positions } = await beginOf(context, sourceIds, after ?? [])
+      const open = (signal: AbortSignal) => context.services.feed.open({ positions, signal })
+      return abortable(compiled === null ? open : (signal) => matching(open(signal), sources, compiled))
     },
     resolve: (event) => event,
   }),
@@ -115,14 +125,31 @@ sequence within its source. Scope: LISTEN.`,
 
 const maxSources = 100
 
-/** Where the stream begins in each source; all that can be wrong with the arguments is found before it does. */
-async function positionsOf(context: Context, sourceIds: string[], after: string[]): Promise<FeedPosition[]> {
+function matching(
+  events: AsyncIterator<Event, undefined>,
+  sources: readonly Source[],
+  filter: CompiledFilter,
+): AsyncIterator<Event> {
+  const names = new Map(sources.map(({ id, name }) => [id, name]))
+  return filteredEvents(events, {
+    matches: ({ row, sourceId }) => filter.matches(filteredMessage(row, names.get(sourceId) ?? '')),
+  })
+}
+
+interface Begin {
+  readonly sources: Source[]
+  readonly positions: FeedPosition[]
+}
+
+/** Where the stream begins in each source; all that can be wrong with the places is found before it does. */
+async function beginOf(context: Context, sourceIds: string[], after: string[]): Promise<Begin> {
   if (sourceIds.length < 1 || sourceIds.length > maxSources) throw badUserInput('`sourceIds` needs 1 to 100 sources.')
   if (after.length > maxSources) throw badUserInput('`after` needs one cursor per source, 100 at most.')
   const sources = await Promise.all([...new Set(sourceIds)].map((id) => existingSource(context, id)))
   const places = new Map<SourceId, MessageCursor>()
   for (const place of after.map((text) => placeOf(context, text))) places.set(place.sourceId, place)
-  return await Promise.all(sources.map(({ id }) => positionIn(context, id, places.get(id))))
+  const positions = await Promise.all(sources.map(({ id }) => positionIn(context, id, places.get(id))))
+  return { sources, positions }
 }
 
 async function existingSource(context: Context, id: string): Promise<Source> {

@@ -285,7 +285,7 @@ function openIngress(
   lifecycle.defer('the rate limiter', rateLimiter.close)
   const directory = createSourceDirectory({ ...foundation, sql })
   const authenticator = createAuthenticator({ ...foundation, sql })
-  const publisher = createEventPublisher({ directory, recorder, schemas })
+  const publisher = createEventPublisher({ directory, recorder, schemas, rateLimiter })
   const receiving = {
     budget: createBodyBudget(maxReceivingBytes),
     refusals,

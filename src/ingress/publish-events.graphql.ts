@@ -107,19 +107,13 @@ builder.mutationField('publishEvents', (t) =>
     args: { input: t.arg({ type: PublishEventsInput, required: true, description: 'Where, and what.' }) },
     resolve: async (_root, { input }, { services, viewer }) => {
       const outcome = await publishInput(services.publisher, viewer, input)
-      if (isBusy(outcome)) throw notStored(outcome)
+      if (outcome.kind === 'busy') throw unavailable(outcome)
       return resultOf(outcome, 'not-found', 'invalid')
     },
   }),
 )
 
-function isBusy(outcome: { readonly kind: string }): outcome is Busy {
-  return outcome.kind === 'overloaded' || outcome.kind === 'unavailable'
-}
-
-function notStored({ kind }: Busy): GraphQLError {
-  const [why, retryAfterMs] =
-    kind === 'overloaded' ? ['Too many messages wait to be stored.', 1_000] : ['The database does not answer.', 2_000]
+function unavailable({ message, retryAfterMs }: Busy): GraphQLError {
   const code: RequestErrorCode = 'UNAVAILABLE'
-  return new GraphQLError(`${why} Nothing was stored; publish again.`, { extensions: { code, retryAfterMs } })
+  return new GraphQLError(message, { extensions: { code, retryAfterMs } })
 }

@@ -5,6 +5,7 @@ import { isId, newId } from '../kernel/ids.ts'
 import type { Claim, NewMessage, Recordable, Recorded, Recorder } from '../messages/index.ts'
 import type { IngressSource, SourceDirectory } from '../sources/index.ts'
 import { claimOfEvent, claimOfKey } from './claim.ts'
+import type { RateLimiter, RateVerdict } from './rate-limiter.ts'
 
 /**
  * Publishes events in a source, whatever way they came: all of them or none, durable when answered.
@@ -15,6 +16,8 @@ import { claimOfEvent, claimOfKey } from './claim.ts'
 export interface EventPublisher {
   /** By name or `src_…`; null when there is none, it is paused, or the caller does not see it. */
   findSource(reach: Reach, nameOrId: string): Promise<IngressSource | null>
+  /** Counts one request against the limits of the source and its project. Over HTTP its admission does. */
+  countRequest(source: IngressSource): Promise<RateVerdict>
   /** Never throws for what a publisher gave. */
   publish(source: IngressSource, events: readonly ParsedEvent[], from: PublishRequest): Promise<Publication>
 }
@@ -69,13 +72,16 @@ export interface EventPublisherDeps {
   readonly directory: Pick<SourceDirectory, 'byName' | 'byId'>
   readonly recorder: Pick<Recorder, 'recordAll'>
   readonly schemas: Pick<EventSchemas, 'check' | 'hasAny'>
+  readonly rateLimiter: Pick<RateLimiter, 'take'>
 }
 
 /** How many times a source's largest body all events of one request may be. */
 export const maxBodies = 10
 
-export function createEventPublisher({ directory, recorder, schemas }: EventPublisherDeps): EventPublisher {
+export function createEventPublisher(deps: EventPublisherDeps): EventPublisher {
+  const { directory, recorder, schemas, rateLimiter } = deps
   return {
+    countRequest: (source) => rateLimiter.take(source),
     async findSource(reach, nameOrId) {
       const found = isId('src', nameOrId) ? directory.byId(nameOrId) : directory.byName(reach.projectId, nameOrId)
       const source = await found

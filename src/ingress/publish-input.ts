@@ -45,9 +45,12 @@ export interface PublishEventsInput {
   readonly events: readonly EventInput[]
 }
 
-/** That the events cannot be stored now: worth a repetition. */
+/** That the events are not taken now: worth a repetition. */
 export interface Busy {
-  readonly kind: 'overloaded' | 'unavailable'
+  readonly kind: 'busy'
+  /** A sentence for the publisher. */
+  readonly message: string
+  readonly retryAfterMs: number
 }
 
 /** Publishes what a caller of the API gives: all of it or, when anything is wrong with it, none. */
@@ -59,6 +62,8 @@ export async function publishInput(
   const notFound = { kind: 'not-found', id: sourceId, path: ['input', 'sourceId'] } as const
   const source = sourceId.startsWith('src_') ? await publisher.findSource(reach, sourceId) : null
   if (source === null) return notFound
+  const rate = await publisher.countRequest(source)
+  if (!rate.isAllowed) return busy('This source or its project takes no more requests for now.', rate.retryAfterSeconds)
   const read = readInputs(events)
   const failure = invalid(read.issues)
   if (failure !== null) return failure
@@ -70,11 +75,16 @@ export async function publishInput(
     case 'source-gone':
       return notFound
     case 'overloaded':
+      return busy('Too many messages wait to be stored.', 1)
     case 'unavailable':
-      return { kind: publication.kind }
+      return busy('The database does not answer.', 2)
     default:
       return { kind: 'invalid', issues: issuesOf(publication) }
   }
+}
+
+function busy(why: string, retryAfterSeconds: number): Busy {
+  return { kind: 'busy', message: `${why} Nothing was stored.`, retryAfterMs: retryAfterSeconds * 1_000 }
 }
 
 const eventsPath = ['input', 'events']

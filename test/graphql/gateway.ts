@@ -23,7 +23,7 @@ import { entities } from '../../src/entities.ts'
 import { createEventSchemas, createEventTypeStore } from '../../src/event-types/index.ts'
 import { createGraphql, type Graphql } from '../../src/graphql/index.ts'
 import { createHttpServer } from '../../src/http/index.ts'
-import { createEventPublisher } from '../../src/ingress/index.ts'
+import { createEventPublisher, createRateLimiter } from '../../src/ingress/index.ts'
 import { type ApiKeyId, newId, type ProjectId, type SourceId } from '../../src/kernel/ids.ts'
 import { createLog } from '../../src/kernel/log.ts'
 import { createEpochs, createFeed, createMemoryBus, sourceChannel } from '../../src/live/index.ts'
@@ -157,7 +157,9 @@ async function openFoundation() {
   deliveries.start()
   const recorder = openRecorder(databaseUrl, parts)
   const schemas = createEventSchemas({ sql, epochs, log, metrics })
-  const publisher = createEventPublisher({ directory: createSourceDirectory(parts), recorder, schemas })
+  const rateLimiter = createRateLimiter({ redisUrl: null, log, metrics })
+  const directory = createSourceDirectory(parts)
+  const publisher = createEventPublisher({ directory, recorder, schemas, rateLimiter })
   const feed = createFeed({ reader: createMessageStore(sql), bus, log, metrics })
   async function close(): Promise<void> {
     feed.close()

@@ -230,6 +230,12 @@ test('a source that is unknown, or beyond the key, does not exist', async () => 
   }
 })
 
+test('over the rate of the source publishers are asked to come again', async () => {
+  const { id } = await gateway.createSource({ name: 'slow', rateLimit: { count: 1, windowMs: 3_600_000 } })
+  expect((await publish([{ type: 't' }], id)).events).toHaveLength(1)
+  await expect(publish([{ type: 't' }], id)).rejects.toThrow(/"code":"UNAVAILABLE","retryAfterMs":\d+/)
+})
+
 test.each<[string, unknown]>([
   ['two forms of data', { json: 1, text: 'x' }],
   ['no form of data', {}],

@@ -16,8 +16,12 @@ const places = [
   /^ +\| '([A-Z][A-Z_]+)'/gm,
 ]
 
+/** A union that lists names of another kind. */
+const providers = /^export type VerificationPreset =\n(?: +\| '[A-Z_]+'\n)+/m
+
 function codesInSource(): Set<string> {
-  const codes = sourceTexts().flatMap((text) =>
+  const texts = sourceTexts().map((text) => text.replace(providers, ''))
+  const codes = texts.flatMap((text) =>
     places.flatMap((place) => [...text.matchAll(place)].map((match) => match[1] ?? '')),
   )
   return new Set(codes)

@@ -1,20 +1,34 @@
 import { randomUUID } from 'node:crypto'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { graphql } from '../support/graphql-client.ts'
 import { type IngressGateway, send, startIngressGateway } from './ingress-gateway.ts'
 
+let database: TestDatabase
 let gateway: IngressGateway
 let sourceId: string
 
 beforeAll(async () => {
-  gateway = await startIngressGateway()
+  database = await createTestDatabase()
+  gateway = await startIngressGateway({ DATABASE_URL: database.databaseUrl })
   sourceId = (await gateway.createSource({ name: 'orders', maxBodyBytes: 1_000 })).id
 })
 
 afterAll(async () => {
-  expect(gateway.process.output()).not.toContain('"level":"error"')
   await gateway.stop()
+  await database.drop()
 })
+
+async function withDatabase<Value>(work: (client: pg.Client) => Promise<Value>): Promise<Value> {
+  const client = new pg.Client({ connectionString: database.databaseUrl })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
 
 interface Published {
   readonly messageId: string
@@ -234,6 +248,25 @@ test('over the rate of the source publishers are asked to come again', async () 
   const { id } = await gateway.createSource({ name: 'slow', rateLimit: { count: 1, windowMs: 3_600_000 } })
   expect((await publish([{ type: 't' }], id)).events).toHaveLength(1)
   await expect(publish([{ type: 't' }], id)).rejects.toThrow(/"code":"UNAVAILABLE","retryAfterMs":\d+/)
+})
+
+test('of an event that is known and whose message is gone the id is told', async () => {
+  const event = { id: 'dropped', source: '/shop', type: 't' }
+  const [first] = (await publish([event])).events ?? []
+  await withDatabase((client) => client.query('delete from messages where id = $1', [first?.messageId]))
+  const { events } = await publish([event])
+  expect(events).toEqual([{ messageId: first?.messageId, isDuplicate: true, message: null }])
+})
+
+test('while the log of the source is locked publishers are asked to come again, and nothing is stored', async () => {
+  const { id } = await gateway.createSource({ name: 'locked' })
+  await withDatabase(async (client) => {
+    await client.query('begin')
+    await client.query('select 1 from source_heads where source_id = $1 for update', [id])
+    await expect(publish([{ type: 't' }], id)).rejects.toThrow(/"code":"UNAVAILABLE","retryAfterMs":2000/)
+    await client.query('rollback')
+  })
+  expect((await publish([{ type: 't' }], id)).events?.[0]?.message?.sequence).toBe(1)
 })
 
 test.each<[string, unknown]>([

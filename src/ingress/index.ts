@@ -7,6 +7,9 @@
  * all requests share; the sender is verified over the raw bytes; what it says of its event is looked up; the recorder
  * stores. Only then is the answer 202.
  *
+ * Events are published (publish-*.ts) by those who hold an API key: over HTTP through the same gates, several at a time,
+ * or as a mutation. All of a request's events are stored or none.
+ *
  * What a source turns away is told to its owner as a refusal. What is the gateway's own trouble (503) is not.
  */
 export type { AcceptedAnswer, IngressAnswer, IngressProblem } from './answer.ts'

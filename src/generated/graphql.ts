@@ -48,12 +48,14 @@ export type AttemptFailure =
   /** Reserved for a process that died under its request; nothing records it yet. */
   | 'WORKER_LOST';
 
-/** How far a delivery is. DELIVERED, FAILED and CANCELED are final. */
+/** How far a delivery is. DELIVERED, FAILED, CANCELED and EXPIRED are final. */
 export type DeliveryStatus =
   /** Called off. */
   | 'CANCELED'
   /** Answered with 2xx. */
   | 'DELIVERED'
+  /** Its message was dropped by retention before it was delivered. */
+  | 'EXPIRED'
   /** Given up: a dead letter. */
   | 'FAILED'
   /** Not yet attempted. */
@@ -63,6 +65,8 @@ export type DeliveryStatus =
 
 /** What is wrong, for programs. */
 export type ErrorCode =
+  /** The project has as many of these as it may have. */
+  | 'LIMIT_REACHED'
   /** The value has not the form that is asked for. */
   | 'MALFORMED'
   /** The name is in use. */
@@ -73,6 +77,10 @@ export type ErrorCode =
   | 'OUT_OF_RANGE'
   /** A value is needed here. */
   | 'REQUIRED'
+  /** The event breaks the JSON Schema of its type. */
+  | 'SCHEMA_VIOLATED'
+  /** The object is not in a state that allows this. */
+  | 'STATE_CONFLICT'
   /** The address is one that the outbound guard does not connect to. */
   | 'URL_REFUSED';
 
@@ -87,6 +95,7 @@ export type CreateSourceMutationVariables = Exact<{ [key: string]: never; }>;
 
 
 export type CreateSourceMutation = { createSource:
+    | { code: ErrorCode, message: string, path: Array<string> | null }
     | { code: ErrorCode, message: string, path: Array<string> | null }
     | { source: { id: string, name: string, ingressUrl: string | null } }
     | { code: ErrorCode, message: string, path: Array<string> | null }
@@ -121,6 +130,7 @@ export type CreateEndpointMutationVariables = Exact<{ [key: string]: never; }>;
 export type CreateEndpointMutation = { createEndpoint:
     | { secret: string, endpoint: { id: string, url: string } }
     | { code: ErrorCode, message: string, path: Array<string> | null }
+    | { code: ErrorCode, message: string, path: Array<string> | null }
    };
 
 export type DeliveriesQueryVariables = Exact<{ [key: string]: never; }>;
@@ -133,6 +143,7 @@ export type CreateApiKeyMutationVariables = Exact<{ [key: string]: never; }>;
 
 export type CreateApiKeyMutation = { createApiKey:
     | { token: string, apiKey: { id: string, scopes: Array<ApiKeyScope> } }
+    | { code: ErrorCode, message: string, path: Array<string> | null }
     | { code: ErrorCode, message: string, path: Array<string> | null }
    };
 

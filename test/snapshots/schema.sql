@@ -35,9 +35,12 @@ create table claims (
   key text not null,
   message_id text not null,
   claimed_at timestamp with time zone not null,
+  sequence bigint,
+  body_hash bytea,
+  expires_at timestamp with time zone not null default (now() + '24:00:00'::interval),
   constraint claims_pkey PRIMARY KEY (source_id, key)
 );
-CREATE INDEX claims_claimed_at_index ON public.claims USING btree (claimed_at);
+CREATE INDEX claims_expires_at_index ON public.claims USING btree (expires_at);
 
 create table configuration_epoch (
   id integer not null,
@@ -86,11 +89,33 @@ create table endpoints (
 );
 CREATE INDEX endpoints_project_id_id_index ON public.endpoints USING btree (project_id, id);
 
+create table event_types (
+  id text not null,
+  project_id text not null,
+  name text not null,
+  description text,
+  schema text,
+  on_violation text not null,
+  is_deprecated boolean not null,
+  created_at timestamp with time zone not null,
+  constraint event_types_pkey PRIMARY KEY (id),
+  constraint event_types_project_id_foreign FOREIGN KEY (project_id) REFERENCES projects(id),
+  constraint event_types_project_id_name_unique UNIQUE (project_id, name)
+);
+
 create table fan_out_marks (
   source_id text not null,
   fanned_out_to bigint not null default 0,
   constraint fan_out_marks_pkey PRIMARY KEY (source_id)
 ) with (fillfactor=50);
+
+create table former_tokens (
+  token_hash bytea not null,
+  source_id text not null,
+  expires_at timestamp with time zone not null,
+  constraint former_tokens_pkey PRIMARY KEY (token_hash)
+);
+CREATE INDEX former_tokens_source_id_index ON public.former_tokens USING btree (source_id);
 
 create table hookline_migrations (
   id integer not null default nextval('hookline_migrations_id_seq'::regclass),
@@ -124,6 +149,10 @@ create table messages (
   event_type text,
   event_subject text,
   event_time timestamp with time zone,
+  event_data_schema text,
+  event_extensions text,
+  schema_violation text,
+  log_bytes bigint not null default 0,
   constraint messages_id_unique UNIQUE (id),
   constraint messages_pkey PRIMARY KEY (source_id, sequence)
 );
@@ -132,9 +161,29 @@ create table projects (
   id text not null,
   name text not null,
   created_at timestamp with time zone not null,
+  rate_limit jsonb,
+  retention jsonb,
   constraint projects_name_unique UNIQUE (name),
   constraint projects_pkey PRIMARY KEY (id)
 );
+
+create table refusals (
+  id text not null,
+  project_id text not null,
+  source_id text not null,
+  refused_at timestamp with time zone not null,
+  reason text not null,
+  detail text not null,
+  status integer not null,
+  method text not null,
+  remote_address text not null,
+  body_bytes bigint not null,
+  signature text,
+  signed_content_digest text,
+  clock_skew_ms bigint,
+  constraint refusals_pkey PRIMARY KEY (id)
+);
+CREATE INDEX refusals_source_id_id_index ON public.refusals USING btree (source_id, id);
 
 create table secrets (
   id text not null,
@@ -153,6 +202,7 @@ create table source_heads (
   log_epoch text not null,
   first_sequence bigint not null default 1,
   last_sequence bigint not null default 0,
+  log_bytes bigint not null default 0,
   constraint source_heads_pkey PRIMARY KEY (source_id)
 ) with (fillfactor=50);
 
@@ -165,6 +215,16 @@ create table sources (
   verification_preset text,
   max_body_bytes integer not null,
   created_at timestamp with time zone not null,
+  verification_options jsonb,
+  is_paused boolean not null default false,
+  allowed_methods text[] not null default '{GET,POST}'::text[],
+  allowed_networks text[] not null default '{}'::text[],
+  requires_json boolean not null default false,
+  mapping jsonb,
+  duplicate_window_ms integer not null default 86400000,
+  rate_limit jsonb,
+  retention jsonb,
+  accepted_response jsonb,
   constraint sources_pkey PRIMARY KEY (id),
   constraint sources_project_id_foreign FOREIGN KEY (project_id) REFERENCES projects(id),
   constraint sources_project_id_name_unique UNIQUE (project_id, name),

@@ -1,4 +1,4 @@
-import { createSchemaThread, type SchemaThread } from './schema-thread.ts'
+import { createSchemaProcess, type SchemaProcess } from './schema-process.ts'
 
 /** What all schemas of one call may take together. */
 const totalLimitMs = 10_000
@@ -6,7 +6,7 @@ const totalLimitMs = 10_000
 let turn: Promise<unknown> = Promise.resolve()
 
 /**
- * Whether these schemas compile. In a thread of its own, which ends with the call: what is registered does not hold up
+ * Whether these schemas compile. In a process of its own, which ends with the call: what is registered does not hold up
  * the events that are checked meanwhile. Calls take turns, so that many of them take no more than one core.
  *
  * @param schemas JSON texts.
@@ -15,30 +15,30 @@ let turn: Promise<unknown> = Promise.resolve()
 export async function compileSchemas(schemas: readonly string[]): Promise<(string | null)[]> {
   if (schemas.length === 0) return []
   const compiling = turn.then(async () => {
-    const thread = createSchemaThread()
+    const checker = createSchemaProcess()
     try {
-      return await compileAll(thread, schemas)
+      return await compileAll(checker, schemas)
     } finally {
-      await thread.close()
+      await checker.close()
     }
   })
   turn = compiling.catch(() => undefined)
   return await compiling
 }
 
-async function compileAll(thread: SchemaThread, schemas: readonly string[]): Promise<(string | null)[]> {
+async function compileAll(checker: SchemaProcess, schemas: readonly string[]): Promise<(string | null)[]> {
   const endMs = performance.now() + totalLimitMs
   const problems: (string | null)[] = []
   for (const schema of schemas) {
     problems.push(
-      performance.now() < endMs ? await compileOne(thread, schema) : 'The schemas before this took too long.',
+      performance.now() < endMs ? await compileOne(checker, schema) : 'The schemas before this took too long.',
     )
   }
   return problems
 }
 
-async function compileOne(thread: SchemaThread, schema: string): Promise<string | null> {
-  const outcome = await thread.run('registration', { kind: 'compile', schema })
+async function compileOne(checker: SchemaProcess, schema: string): Promise<string | null> {
+  const outcome = await checker.run('registration', { kind: 'compile', schema })
   switch (outcome.kind) {
     case 'answered':
       return outcome.problem

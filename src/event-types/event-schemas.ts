@@ -8,7 +8,7 @@ import type { Epochs } from '../live/epoch.ts'
 import type { SchemaViolationPolicy } from './event-type.entity.ts'
 import { createSchemaDirectory } from './schema-directory.ts'
 import { createSchemaLanes } from './schema-lanes.ts'
-import type { ThreadOutcome } from './schema-thread.ts'
+import type { CheckOutcome } from './schema-process.ts'
 
 /** Whether an event fits its type's schema, and what follows when it does not. */
 export type SchemaVerdict =
@@ -29,7 +29,7 @@ export interface EventSchemas {
   check(projectId: ProjectId, type: string, data: Buffer): Promise<SchemaVerdict>
   /** Whether any type of the project has a schema: cheap, so that without one nothing else need be done. */
   hasAny(projectId: ProjectId): Promise<boolean>
-  /** Ends the threads that check; checks that wait end as if too many waited. */
+  /** Ends the processes that check; checks that wait end as if too many waited. */
   close(): Promise<void>
 }
 
@@ -69,7 +69,7 @@ export function createEventSchemas({ sql, epochs, log, metrics }: EventSchemasDe
   }
 }
 
-function verdictOf(outcome: ThreadOutcome, policy: SchemaViolationPolicy): SchemaVerdict {
+function verdictOf(outcome: CheckOutcome, policy: SchemaViolationPolicy): SchemaVerdict {
   const violates = (detail: string): SchemaVerdict => ({ kind: 'violates', policy, detail })
   switch (outcome.kind) {
     case 'answered':
@@ -89,12 +89,12 @@ function verdictOf(outcome: ThreadOutcome, policy: SchemaViolationPolicy): Schem
   }
 }
 
-function labelOf(outcome: ThreadOutcome): string {
+function labelOf(outcome: CheckOutcome): string {
   if (outcome.kind !== 'answered') return outcome.kind
   return outcome.problem === null ? 'fits' : 'violates'
 }
 
-function report(log: Logger, outcome: ThreadOutcome, fields: { projectId: ProjectId; eventType: string }): void {
+function report(log: Logger, outcome: CheckOutcome, fields: { projectId: ProjectId; eventType: string }): void {
   // One of many under overload: the counter tells of those.
   if (outcome.kind !== 'not-run') log.warn({ ...fields, outcome: outcome.kind }, 'an event schema could not be checked')
   else if (outcome.error !== null) log.error({ ...fields, err: outcome.error }, 'event schemas cannot be checked')

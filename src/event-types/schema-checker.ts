@@ -3,7 +3,7 @@ import addFormats from 'ajv-formats'
 
 /*
  * Compiles schemas and checks data against them. Both may take for ever or all memory, since a tenant wrote the schema
- * and a sender the data: this runs in the thread of schema-thread.ts alone.
+ * and a sender the data: this runs in the process that schema-process.ts starts, and nowhere else.
  */
 
 /** Whether a schema compiles, or whether data fits one. */

@@ -1,15 +1,15 @@
 import type { ProjectId } from '../kernel/ids.ts'
 import type { SchemaJob } from './schema-checker.ts'
-import { createSchemaThread, type ThreadOutcome } from './schema-thread.ts'
+import { type CheckOutcome, createSchemaProcess } from './schema-process.ts'
 
 /*
  * One project's slow checks must not hold up another's. All begin in the common lane; a check that is slow there moves
- * its project, with all it has waiting, to the slow lane for a while. Each lane is a thread of its own, and the slow one
+ * its project, with all it has waiting, to the slow lane for a while. Each lane is a process of its own, and the slow one
  * is started only once it is needed.
  */
 export interface SchemaLanes {
   /** Never rejects. */
-  run(projectId: ProjectId, job: SchemaJob): Promise<ThreadOutcome>
+  run(projectId: ProjectId, job: SchemaJob): Promise<CheckOutcome>
   close(): Promise<void>
 }
 
@@ -19,8 +19,8 @@ const slowForMs = 60_000
 export function createSchemaLanes(): SchemaLanes {
   const slowUntilMs = new Map<string, number>()
   const markSlow = (owner: string) => void slowUntilMs.set(owner, performance.now() + slowForMs)
-  const slow = createSchemaThread({ onSlow: markSlow })
-  const common = createSchemaThread({
+  const slow = createSchemaProcess({ onSlow: markSlow })
+  const common = createSchemaProcess({
     onSlow(owner) {
       markSlow(owner)
       slow.adopt(common.withdraw(owner))

@@ -1,50 +1,53 @@
-import { Worker } from 'node:worker_threads'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import type { SchemaAnswer, SchemaJob } from './schema-checker.ts'
 
 /*
  * Schemas come from tenants and data from senders, so that a check may take for ever or all memory (a `pattern` that
- * backtracks, references that multiply). A check therefore runs in a thread that can be ended.
+ * backtracks, references that multiply, 26 MB of `{},`). A check therefore runs in a process that can be ended. Not in a
+ * thread: one that runs out of memory takes its whole process along.
  *
  *   waiting ──▶ running (at most `maxRunning`, answered in order) ──▶ answered
- *      ▲            │ the first takes longer than `limitMs`: the thread is ended, the first is told 'too-long'
- *      │            │ the thread dies by itself: the first is tried once more, then told 'crashed'
- *      └────────────┘ the others go back, in front of those that wait, and a new thread takes over
+ *      ▲            │ the first takes longer than `limitMs`: the process is ended, the first is told 'too-long'
+ *      │            │ the process dies by itself: the first is tried once more, then told 'crashed'
+ *      └────────────┘ the others go back, in front of those that wait, and a new process takes over
  *
- * The thread is started by the first task and does not keep the process alive; a task that runs does.
+ * The process is started by the first task and does not keep ours alive; a task that runs does.
  */
 
-export type ThreadOutcome =
+export type CheckOutcome =
   | { readonly kind: 'answered'; readonly problem: SchemaAnswer }
   | { readonly kind: 'too-long' }
   | { readonly kind: 'crashed' }
-  /** Too many wait, it waited too long, or the thread was closed or does not start: then there is an error. */
+  /** Too many wait, it waited too long, or the process was closed or does not start: then there is an error. */
   | { readonly kind: 'not-run'; readonly error: unknown }
 
 /** A job with who is to be told. */
-export interface ThreadTask {
+export interface CheckTask {
   /** Whose schema it is. */
   readonly owner: string
   readonly job: SchemaJob
-  readonly resolve: (outcome: ThreadOutcome) => void
+  readonly resolve: (outcome: CheckOutcome) => void
   readonly waitsSinceMs: number
   crashes: number
 }
 
-export interface SchemaThread {
+export interface SchemaProcess {
   /** Never rejects. The job's data must stay as it is until the outcome. */
-  run(owner: string, job: SchemaJob): Promise<ThreadOutcome>
+  run(owner: string, job: SchemaJob): Promise<CheckOutcome>
   /** Takes back the tasks of one owner that have not begun. */
-  withdraw(owner: string): ThreadTask[]
+  withdraw(owner: string): CheckTask[]
   /** Lets tasks wait here that were withdrawn elsewhere. */
-  adopt(tasks: readonly ThreadTask[]): void
-  /** Tells all that wait that they are not run, and ends the thread. */
+  adopt(tasks: readonly CheckTask[]): void
+  /** Tells all that wait that they are not run, and ends the process. */
   close(): Promise<void>
 }
 
-export interface SchemaThreadOptions {
+export interface SchemaProcessOptions {
   /** How long one job may take. */
   readonly limitMs?: number
-  /** What the thread may keep in memory, with the code of compiled schemas; with more it dies. */
+  /** What the process may keep in its heap, with the code of compiled schemas; with more it dies. */
   readonly maxHeapMb?: number
   /** Called with the owner of each job that took `slowMs` or longer. */
   readonly onSlow?: (owner: string) => void
@@ -55,49 +58,51 @@ const defaultLimitMs = 1_000
 const slowMs = 250
 /** Loading takes some 100 ms where the machine has nothing else to do. */
 const startLimitMs = 20_000
-/** Enough to keep the thread busy while answers travel; each is copied to it. */
+/** Enough to keep the process busy while answers travel; each is copied to it. */
 const maxRunning = 16
+/** No further job is sent while those that run hold more data. */
+const maxRunningBytes = 4 * 1024 * 1024
 const maxWaiting = 10_000
 /** A sender gives up soon after. */
 const maxWaitMs = 10_000
 const defaultMaxHeapMb = 256
 
-export function createSchemaThread(options: SchemaThreadOptions = {}): SchemaThread {
-  return new WatchedThread(options)
+export function createSchemaProcess(options: SchemaProcessOptions = {}): SchemaProcess {
+  return new WatchedProcess(options)
 }
 
-class WatchedThread implements SchemaThread {
+class WatchedProcess implements SchemaProcess {
   readonly #limitMs: number
   readonly #maxHeapMb: number
   readonly #onSlow: (owner: string) => void
-  #worker: Worker | null = null
+  #child: ChildProcess | null = null
   #isReady = false
   #isClosed = false
-  #running: ThreadTask[] = []
-  #waiting: ThreadTask[] = []
+  #running: CheckTask[] = []
+  #waiting: CheckTask[] = []
   #timer: NodeJS.Timeout | undefined
   #firstBeganMs = 0
 
-  constructor(options: SchemaThreadOptions) {
+  constructor(options: SchemaProcessOptions) {
     const { limitMs = defaultLimitMs, maxHeapMb = defaultMaxHeapMb, onSlow = () => undefined } = options
     this.#limitMs = limitMs
     this.#maxHeapMb = maxHeapMb
     this.#onSlow = onSlow
   }
 
-  async run(owner: string, job: SchemaJob): Promise<ThreadOutcome> {
+  async run(owner: string, job: SchemaJob): Promise<CheckOutcome> {
     return await new Promise((resolve) => {
       this.adopt([{ owner, job, resolve, waitsSinceMs: performance.now(), crashes: 0 }])
     })
   }
 
-  withdraw(owner: string): ThreadTask[] {
+  withdraw(owner: string): CheckTask[] {
     const { yes = [], no = [] } = Object.groupBy(this.#waiting, (task) => (task.owner === owner ? 'yes' : 'no'))
     this.#waiting = no
     return yes
   }
 
-  adopt(tasks: readonly ThreadTask[]): void {
+  adopt(tasks: readonly CheckTask[]): void {
     for (const task of tasks) {
       if (this.#isClosed || this.#waiting.length >= maxWaiting) task.resolve({ kind: 'not-run', error: null })
       else this.#waiting.push(task)
@@ -108,14 +113,14 @@ class WatchedThread implements SchemaThread {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#abandonAll(null)
-    await this.#drop()?.terminate()
+    await end(this.#drop())
   }
 
   #proceed(): void {
     if (this.#waiting.length === 0 || this.#isClosed) return
-    if (this.#worker === null) this.#start()
+    if (this.#child === null) this.#start()
     if (!this.#isReady) return
-    while (this.#running.length < maxRunning) {
+    while (this.#running.length < maxRunning && bytesOf(this.#running) <= maxRunningBytes) {
       const task = this.#waiting.shift()
       if (task === undefined) break
       if (performance.now() - task.waitsSinceMs > maxWaitMs) task.resolve({ kind: 'not-run', error: null })
@@ -123,15 +128,10 @@ class WatchedThread implements SchemaThread {
     }
   }
 
-  #send(task: ThreadTask): void {
+  #send(task: CheckTask): void {
     this.#running.push(task)
-    const { job } = task
-    if (job.kind === 'compile') this.#worker?.postMessage(job)
-    else {
-      // A copy: the data may be part of a larger buffer, and is needed again should the thread be ended.
-      const data = new Uint8Array(job.data)
-      this.#worker?.postMessage({ ...job, data }, [data.buffer])
-    }
+    // A copy travels; ours is needed again should the process be ended. Its end is also what tells of a broken channel.
+    this.#child?.send(task.job, () => undefined)
     if (this.#running.length === 1) this.#watchFirst()
   }
 
@@ -148,23 +148,24 @@ class WatchedThread implements SchemaThread {
   }
 
   #start(): void {
-    // Beside this file, in whichever form that runs. It needs nothing of the environment, so it gets nothing of it.
-    const file = new URL(import.meta.url.endsWith('.ts') ? './schema-worker.ts' : './schema-worker.js', import.meta.url)
-    const resourceLimits = { maxOldGenerationSizeMb: this.#maxHeapMb }
-    const worker = new Worker(file, { resourceLimits, env: {}, execArgv: [] })
-    this.#worker = worker
-    let failure: unknown = new Error('the thread that checks schemas ended, or did not start in time')
-    worker.unref()
-    worker.on('message', (answer: SchemaAnswer) => {
-      if (this.#worker === worker) this.#hear(answer)
+    const child = forkChecker(this.#maxHeapMb)
+    this.#child = child
+    let failure: unknown = new Error('the process that checks schemas ended, or did not start in time')
+    child.on('message', (answer: SchemaAnswer) => {
+      if (this.#child === child) this.#hear(answer)
     })
-    worker.on('error', (error) => {
+    const lose = () => {
+      if (this.#child === child) this.#survive(failure)
+    }
+    child.on('exit', lose)
+    // It may not even begin, and then there is no exit.
+    child.on('error', (error) => {
       failure = error
+      if (child.pid === undefined) lose()
     })
-    worker.on('exit', () => {
-      if (this.#worker === worker) this.#survive(failure)
-    })
-    this.#timer = setTimeout(() => void worker.terminate(), startLimitMs)
+    child.unref()
+    child.channel?.unref()
+    this.#timer = setTimeout(() => void child.kill('SIGKILL'), startLimitMs)
   }
 
   #hear(answer: SchemaAnswer): void {
@@ -176,7 +177,7 @@ class WatchedThread implements SchemaThread {
     this.#proceed()
   }
 
-  #settleFirst(outcome: ThreadOutcome): void {
+  #settleFirst(outcome: CheckOutcome): void {
     const task = this.#running.shift()
     const tookMs = performance.now() - this.#firstBeganMs
     this.#watchFirst()
@@ -185,7 +186,7 @@ class WatchedThread implements SchemaThread {
     if (tookMs >= slowMs) this.#onSlow(task.owner)
   }
 
-  // The thread died by itself. A crash may be the sum of what was checked before, so the first gets a second chance.
+  // The process died by itself. A crash may be the sum of what was checked before, so the first gets a second chance.
   #survive(failure: unknown): void {
     const [first] = this.#running
     if (!this.#isReady) {
@@ -198,8 +199,8 @@ class WatchedThread implements SchemaThread {
   }
 
   /** @param outcome of the first of those that run; null: it goes back like the others. */
-  #replace(outcome: ThreadOutcome | null): void {
-    void this.#drop()?.terminate()
+  #replace(outcome: CheckOutcome | null): void {
+    void end(this.#drop())
     const guilty = outcome === null ? undefined : this.#running.shift()
     this.#waiting = [...this.#running, ...this.#waiting]
     this.#running = []
@@ -210,12 +211,12 @@ class WatchedThread implements SchemaThread {
     this.#proceed()
   }
 
-  #drop(): Worker | null {
-    const worker = this.#worker
+  #drop(): ChildProcess | null {
+    const child = this.#child
     clearTimeout(this.#timer)
-    this.#worker = null
+    this.#child = null
     this.#isReady = false
-    return worker
+    return child
   }
 
   #abandonAll(error: unknown): void {
@@ -224,4 +225,30 @@ class WatchedThread implements SchemaThread {
     this.#waiting = []
     for (const task of abandoned) task.resolve({ kind: 'not-run', error })
   }
+}
+
+function bytesOf(tasks: readonly CheckTask[]): number {
+  return tasks.reduce((sum, { job }) => sum + (job.kind === 'check' ? job.data.length : 0), 0)
+}
+
+// In a session of its own: an interrupt at the terminal is for us alone. It needs nothing of the environment, where secrets
+// are, so it gets nothing of it.
+function forkChecker(maxHeapMb: number): ChildProcess {
+  const file = import.meta.url.endsWith('.ts') ? './checking-process.ts' : './checking-process.js'
+  return fork(fileURLToPath(new URL(file, import.meta.url)), [`${process.pid}`], {
+    execArgv: [`--max-old-space-size=${maxHeapMb}`],
+    env: {},
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    detached: true,
+  })
+}
+
+/** @returns when it has ended. */
+async function end(child: ChildProcess | null): Promise<void> {
+  if (child === null || child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.ref()
+  child.kill('SIGKILL')
+  await exited
 }

@@ -1,9 +1,12 @@
+import { bodiesTooLarge } from '../graphql/answer-budget.ts'
 import { builder } from '../graphql/builder.ts'
 import { pageArguments, pagedList, totalCountOf } from '../graphql/connection.ts'
+import type { Context } from '../graphql/context.ts'
 import { contextLoader } from '../graphql/context-loader.ts'
 import { addNodeKind } from '../graphql/node.ts'
 import { type Done, LimitReachedError, outcomeType, resultOf, ValidationError } from '../graphql/user-errors.ts'
 import { type EventTypeId, isId } from '../kernel/ids.ts'
+import type { Page } from '../projects/page.ts'
 import type { EventType } from './event-type.entity.ts'
 import { isEventTypeName } from './event-type-input.ts'
 import { type RegisteredEventTypes, registerEventTypes } from './register-event-types.ts'
@@ -31,7 +34,11 @@ builder.node(EventTypeNode, {
       type: 'JSON',
       description: 'The JSON Schema (2020-12) of the data; null when any will do.',
       nullable: true,
-      resolve: ({ schema }) => (schema ? JSON.parse(schema) : null),
+      resolve: ({ schema }, _args, { budget }) => {
+        if (!schema) return null
+        budget.write(schema.length)
+        return JSON.parse(schema)
+      },
     }),
     onViolation: t.field({
       type: SchemaViolationPolicyEnum,
@@ -43,10 +50,26 @@ builder.node(EventTypeNode, {
   }),
 })
 
-const eventTypeById = contextLoader<EventTypeId, EventType>(async ({ services, viewer }, ids) => {
-  const types = await services.eventTypes.byIds(viewer.projectId, ids)
-  return new Map(types.map((type) => [type.id, type]))
+const eventTypeById = contextLoader<EventTypeId, EventType>(async (context, ids) => {
+  const { services, viewer } = context
+  const { rows } = await readTypes(context, async () => {
+    return { rows: await services.eventTypes.byIds(viewer.projectId, ids), hasMore: false }
+  })
+  return new Map(rows.map((type) => [type.id, type]))
 })
+
+// Schemas may be large, and one document may ask for many pages of them.
+async function readTypes({ budget }: Context, read: () => Promise<Page<EventType>>): Promise<Page<EventType>> {
+  const [page] = await budget.read(schemaBytesOf, async (leftBytes) => {
+    if (leftBytes === 0) throw bodiesTooLarge()
+    return [await read()]
+  })
+  return page ?? { rows: [], hasMore: false }
+}
+
+function schemaBytesOf({ rows }: Page<EventType>): number {
+  return rows.reduce((sum, { schema }) => sum + (schema?.length ?? 0), 0)
+}
 
 addNodeKind('typ', {
   typename: 'EventType',
@@ -77,7 +100,8 @@ builder.queryField('eventTypes', (t) =>
       const { eventTypes } = context.services
       const { projectId } = context.viewer
       const prefix = args.prefix ?? null
-      const page = await eventTypes.page(projectId, { prefix, ...eventTypeList.read(context, args) })
+      const place = { prefix, ...eventTypeList.read(context, args) }
+      const page = await readTypes(context, () => eventTypes.page(projectId, place))
       const connection = eventTypeList.connection(context, args, { ...page, keyOf: (type) => type.name })
       return { ...connection, countAll: () => eventTypes.count(projectId, prefix) }
     },

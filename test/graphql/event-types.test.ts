@@ -91,6 +91,21 @@ test('the catalogue is paged by name, all or what begins with a prefix', async (
   expect(codesOf(foreign)).toEqual(['BAD_USER_INPUT'])
 })
 
+test('one document does not read more schemas than memory holds', async () => {
+  const { target, project } = await newTarget()
+  await gateway.sql.query(
+    `insert into event_types (id, project_id, name, schema, on_violation, is_deprecated, created_at)
+     select $1::text || n, $1::text, 'a.' || n, '{"title":"' || repeat('a', 65000) || '"}', 'FLAG', false, now()
+       from generate_series(1, 100) as n`,
+    [project.id],
+  )
+  const pages = (count: number) =>
+    Array.from({ length: count }, (_, n) => `p${n}: eventTypes(first: 100, prefix: "a") { nodes { schema } }`).join(' ')
+  const whole = await dataOf(target, `{ ${pages(1)} }`)
+  expect(whole.p0.nodes).toHaveLength(100)
+  expect(codesOf(await run(target, `{ ${pages(20)} }`))).toContain('QUERY_TOO_LARGE')
+})
+
 test('reading needs READ, registering MANAGE and no limit to some sources', async () => {
   const { project } = await newTarget()
   const targetOf = async (...options: Parameters<Project['key']>): Promise<Target> => {

@@ -51,7 +51,7 @@ const PublishEventsInput = builder.inputType('PublishEventsInput', {
       type: [EventInput],
       required: true,
       description:
-        "1 to 500, together within the source's largest body times 10, the data of each within its largest body.",
+        "1 to 500, together within the source's largest body times 10 and within 32 MiB, the data of each within its largest body.",
     }),
   }),
 })

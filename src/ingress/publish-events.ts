@@ -75,8 +75,15 @@ export interface EventPublisherDeps {
   readonly rateLimiter: Pick<RateLimiter, 'take'>
 }
 
-/** How many times a source's largest body all events of one request may be. */
-export const maxBodies = 10
+/** How many times a source's largest body all events of one request may be … */
+const maxBodies = 10
+/** … and what no list exceeds: it is parsed in one go, while everybody else waits. */
+const maxBytesOfLists = 32 * 1024 * 1024
+
+/** Bytes of all events of one request. */
+export function maxListBytes({ maxBodyBytes }: Pick<IngressSource, 'maxBodyBytes'>): number {
+  return Math.min(maxBodyBytes * maxBodies, maxBytesOfLists)
+}
 
 export function createEventPublisher(deps: EventPublisherDeps): EventPublisher {
   const { directory, recorder, schemas, rateLimiter } = deps
@@ -112,7 +119,8 @@ function checkSizes(source: IngressSource, events: readonly ParsedEvent[]): Publ
   const place = events.findIndex(({ data }) => data.length > maxBytes)
   if (place !== -1) return { kind: 'too-large', place, maxBytes }
   const bytes = events.reduce((sum, { data }) => sum + data.length, 0)
-  return bytes > maxBytes * maxBodies ? { kind: 'too-large', place: null, maxBytes: maxBytes * maxBodies } : null
+  const maxBytesOfAll = maxListBytes(source)
+  return bytes > maxBytesOfAll ? { kind: 'too-large', place: null, maxBytes: maxBytesOfAll } : null
 }
 
 type Verdict = Awaited<ReturnType<EventSchemas['check']>>

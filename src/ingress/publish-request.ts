@@ -15,7 +15,7 @@ import type { IngressSource } from '../sources/index.ts'
 import { type Admitted, admit, methodNotAllowed, type RequestHead } from './admission.ts'
 import { type AnsweredRequest, type IngressProblem, notFound, problem, unavailable } from './answer.ts'
 import { pairsOf, withoutAccessToken } from './message-of.ts'
-import { type EventPublisher, maxBodies, type Publication, type PublishedEvent } from './publish-events.ts'
+import { type EventPublisher, maxListBytes, type Publication, type PublishedEvent } from './publish-events.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import { type BodyBudget, readBody } from './read-body.ts'
 import { keyReused, notStorable, type Refused, refused, report, tooLarge } from './refused.ts'
@@ -119,8 +119,9 @@ async function receiveFor(
 ): Promise<EventsAnswer | null> {
   const form = modeOf(request.headers['content-type'] ?? null, request.headers) ?? 'plain'
   // One event is bounded as a message is, a list of them as a whole.
-  const bodies = form === 'structured' || form === 'binary' ? 1 : maxBodies
-  const bounded = { ...source, allowedMethods: ['POST'], maxBodyBytes: source.maxBodyBytes * bodies }
+  const isOne = form === 'structured' || form === 'binary'
+  const maxBodyBytes = isOne ? source.maxBodyBytes : maxListBytes(source)
+  const bounded = { ...source, allowedMethods: ['POST'], maxBodyBytes }
   const admission =
     request.method === 'OPTIONS'
       ? (permissionFor(request.headers, bounded) ?? methodNotAllowed('OPTIONS', bounded))

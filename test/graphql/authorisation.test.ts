@@ -62,6 +62,17 @@ describe('each scope opens its own and nothing else', () => {
     endpoints: { needs: 'read', query: '{ endpoints { nodes { id } } }' },
     delivery: { needs: 'read', query: '{ delivery(id: "dlv_x") { id } }' },
     deliveries: { needs: 'read', query: '{ deliveries { nodes { id } } }' },
+    eventTypes: { needs: 'read', query: '{ eventTypes { nodes { id } } }' },
+    updateProject: { needs: 'admin', ...mutation('updateProject', 'UpdateProjectInput', { rateLimit: { count: 0 } }) },
+    publishEvents: {
+      needs: 'publish',
+      ...mutation('publishEvents', 'PublishEventsInput', { sourceId: none, events: [] }),
+    },
+    registerEventTypes: {
+      needs: 'manage',
+      ...mutation('registerEventTypes', 'RegisterEventTypesInput', { eventTypes: [] }),
+    },
+    rotateSecret: { needs: 'manage', ...mutation('rotateSecret', 'RotateSecretInput', { ownerId: none }) },
     createApiKey: { needs: 'admin', ...mutation('createApiKey', 'CreateApiKeyInput', { name: '', scopes: [] }) },
     revokeApiKey: { needs: 'admin', ...mutation('revokeApiKey', 'RevokeApiKeyInput', { id: none }) },
     createSource: { needs: 'manage', ...mutation('createSource', 'CreateSourceInput', { name: '?' }) },
@@ -84,9 +95,9 @@ describe('each scope opens its own and nothing else', () => {
   })
 
   const includes: Record<Scope, Scope[]> = {
-    admin: ['admin', 'manage', 'listen', 'read'],
+    admin: ['admin', 'manage', 'publish', 'listen', 'read'],
     manage: ['manage', 'read'],
-    publish: [],
+    publish: ['publish'],
     listen: ['listen'],
     jobs: [],
     read: ['read'],

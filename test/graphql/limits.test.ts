@@ -75,7 +75,7 @@ test.each([
   [createSource, { name: 'a', maxBodyBytes: 1.5 }],
   [createSource, { name: 'a', unknown: 1 }],
   [createSource, { name: 'a', verification: {} }],
-  [createSource, { name: 'a', verification: { preset: { preset: 'GITLAB', secret: 'x' } } }],
+  [createSource, { name: 'a', verification: { preset: { preset: 'NOBODY', secret: 'x' } } }],
   [createApiKey, { name: 'a', scopes: ['read'] }],
   [createApiKey, { name: 'a', scopes: [null] }],
   [createApiKey, { name: 'a', scopes: ['READ'], expiresAt: '2027-02-30T00:00:00Z' }],

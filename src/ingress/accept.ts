@@ -3,7 +3,7 @@ import type { Recorded, Recorder } from '../messages/index.ts'
 import type { Verified } from '../signatures/index.ts'
 import type { IngressSource } from '../sources/index.ts'
 import { type Admitted, methodNotAllowed } from './admission.ts'
-import { type AnsweredRequest, type IngressAnswer, notFound, problem, unavailable } from './answer.ts'
+import { type AnsweredRequest, type IngressAnswer, notFound, problem, unavailable, unavailableFor } from './answer.ts'
 import { claimOfEvent, claimOfKey } from './claim.ts'
 import { attributesOf, type EventAttributes } from './event-attributes.ts'
 import { messageOf } from './message-of.ts'
@@ -103,7 +103,7 @@ async function checkSchema(
     return refused('SCHEMA_VIOLATED', problem(422, 'SCHEMA_VIOLATED', verdict.detail))
   } catch (error) {
     onError(error)
-    return unavailable('DATABASE_UNAVAILABLE', 2)
+    return unavailableFor(error)
   }
 }
 

@@ -1,3 +1,4 @@
+import { CodedError } from '../kernel/coded-error.ts'
 import type { MessageId } from '../kernel/ids.ts'
 import type { AcceptedResponse } from '../sources/index.ts'
 
@@ -56,4 +57,10 @@ export const notFound = problem(404, 'NOT_FOUND', 'There is no source at this ad
 export function unavailable(code: 'OVERLOADED' | 'DATABASE_UNAVAILABLE', retryAfterSeconds: number): IngressProblem {
   const why = code === 'OVERLOADED' ? 'Too many messages wait to be stored.' : 'The database does not answer.'
   return problem(503, code, `${why} Nothing was stored; send it again.`, { 'retry-after': String(retryAfterSeconds) })
+}
+
+/** What a sender is told when an error kept its request from being looked at. */
+export function unavailableFor(error: unknown): IngressProblem {
+  const isOverloaded = error instanceof CodedError && error.code === 'OVERLOADED'
+  return isOverloaded ? unavailable('OVERLOADED', 1) : unavailable('DATABASE_UNAVAILABLE', 2)
 }

@@ -13,7 +13,7 @@ import { unreachable } from '../kernel/unreachable.ts'
 import type { RefusalLog } from '../refusals/index.ts'
 import type { IngressSource } from '../sources/index.ts'
 import { type Admitted, admit, methodNotAllowed, type RequestHead } from './admission.ts'
-import { type AnsweredRequest, type IngressProblem, notFound, problem, unavailable } from './answer.ts'
+import { type AnsweredRequest, type IngressProblem, notFound, problem, unavailable, unavailableFor } from './answer.ts'
 import { pairsOf, withoutAccessToken } from './message-of.ts'
 import { type EventPublisher, maxListBytes, type Publication, type PublishedEvent } from './publish-events.ts'
 import type { RateLimiter } from './rate-limiter.ts'
@@ -79,7 +79,7 @@ export function createEventIngress(deps: EventIngressDeps): EventIngress {
         return await receiveFor(deps, request, caller.source)
       } catch (error) {
         deps.onError(error)
-        return unavailable('DATABASE_UNAVAILABLE', 2)
+        return unavailableFor(error)
       }
     },
   }

@@ -11,7 +11,9 @@ const pages = [
   'CHANGELOG.md',
   'docs/errors.md',
   'docs/operations.md',
+  'docs/receiving-webhooks.md',
   'examples/README.md',
+  'examples/pim-event-types/README.md',
 ]
 const textOf = (file: string): string => readFileSync(join(root, file), 'utf8')
 const readme = textOf('README.md')
@@ -42,9 +44,9 @@ test.each(pages)('the npm scripts that %s names exist', (page) => {
   expect(named.filter((name) => !scripts.includes(name) && !ownCommands.includes(name))).toEqual([])
 })
 
-test('the operations in README.md fit the schema', () => {
+test.each(['README.md', 'docs/receiving-webhooks.md'])('the operations in %s fit the schema', (page) => {
   const schema = buildSchema(textOf('schema.graphql'))
-  const operations = [...readme.matchAll(/^```graphql\n([\s\S]*?)^```/gm)].map((match) => match[1] ?? '')
+  const operations = [...textOf(page).matchAll(/^```graphql\n([\s\S]*?)^```/gm)].map((match) => match[1] ?? '')
   expect(operations.length).toBeGreaterThan(2)
   for (const operation of operations) expect(validate(schema, parse(operation)), operation).toEqual([])
 })

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/postgresql'
-import type { ApiKeyId, ProjectId, SourceId } from '../kernel/ids.ts'
-import { ProjectEntity } from '../projects/project.entity.ts'
+import type { ApiKeyId, SourceId } from '../kernel/ids.ts'
+import { ofProject } from '../projects/project.entity.ts'
 import type { Scope } from './scopes.ts'
 
 /** What a client authenticates with. Keys are kept after their end, so that what they did can be told. */
@@ -10,14 +10,7 @@ export const ApiKeyEntity = defineEntity({
   indexes: [{ properties: ['projectId', 'id'] }],
   properties: {
     id: p.text().$type<ApiKeyId>().primary(),
-    projectId: () =>
-      p
-        .manyToOne(ProjectEntity)
-        .mapToPk()
-        .joinColumn('project_id')
-        .index(false)
-        .updateRule('no action')
-        .$type<ProjectId>(),
+    projectId: ofProject,
     name: p.text(),
     /** SHA-256 of the token's secret part. */
     secretHash: p.blob().hidden(),

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/postgresql'
-import type { EndpointId, ProjectId, SourceId } from '../kernel/ids.ts'
-import { ProjectEntity } from '../projects/project.entity.ts'
+import type { EndpointId, SourceId } from '../kernel/ids.ts'
+import { ofProject } from '../projects/project.entity.ts'
 
 /** An outbound HTTP destination. Who may send to it now is in `endpoint_states`. */
 export const EndpointEntity = defineEntity({
@@ -9,14 +9,7 @@ export const EndpointEntity = defineEntity({
   indexes: [{ properties: ['projectId', 'id'] }],
   properties: {
     id: p.text().$type<EndpointId>().primary(),
-    projectId: () =>
-      p
-        .manyToOne(ProjectEntity)
-        .mapToPk()
-        .joinColumn('project_id')
-        .index(false)
-        .updateRule('no action')
-        .$type<ProjectId>(),
+    projectId: ofProject,
     url: p.text(),
     description: p.text().nullable(),
     /** The sources whose messages it gets; null when all of the project, also later ones. */

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/postgresql'
-import type { EventTypeId, ProjectId } from '../kernel/ids.ts'
-import { ProjectEntity } from '../projects/project.entity.ts'
+import type { EventTypeId } from '../kernel/ids.ts'
+import { ofProject } from '../projects/project.entity.ts'
 
 /** What happens to an event that breaks its type's schema: it is turned away, or its message says so. */
 export type SchemaViolationPolicy = 'REFUSE' | 'FLAG'
@@ -11,14 +11,7 @@ export const EventTypeEntity = defineEntity({
   uniques: [{ properties: ['projectId', 'name'] }],
   properties: {
     id: p.text().$type<EventTypeId>().primary(),
-    projectId: () =>
-      p
-        .manyToOne(ProjectEntity)
-        .mapToPk()
-        .joinColumn('project_id')
-        .index(false)
-        .updateRule('no action')
-        .$type<ProjectId>(),
+    projectId: ofProject,
     name: p.text(),
     description: p.text().nullable(),
     /** JSON text; null when any data will do. */

@@ -18,3 +18,7 @@ export const ProjectEntity = defineEntity({
 })
 
 export type Project = InferEntity<typeof ProjectEntity>
+
+/** The project that a row belongs to, as its id alone. */
+export const ofProject = () =>
+  p.manyToOne(ProjectEntity).mapToPk().joinColumn('project_id').index(false).updateRule('no action').$type<ProjectId>()

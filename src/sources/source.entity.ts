@@ -1,7 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/postgresql'
-import type { ProjectId, SourceId } from '../kernel/ids.ts'
+import type { SourceId } from '../kernel/ids.ts'
 import type { RateLimit, Retention } from '../projects/limits.ts'
-import { ProjectEntity } from '../projects/project.entity.ts'
+import { ofProject } from '../projects/project.entity.ts'
 import type { Mapping, SignatureFormat, VerificationPreset } from '../signatures/index.ts'
 
 export type { VerificationPreset } from '../signatures/index.ts'
@@ -35,14 +35,7 @@ export const SourceEntity = defineEntity({
   uniques: [{ properties: ['projectId', 'name'] }],
   properties: {
     id: p.text().$type<SourceId>().primary(),
-    projectId: () =>
-      p
-        .manyToOne(ProjectEntity)
-        .mapToPk()
-        .joinColumn('project_id')
-        .index(false)
-        .updateRule('no action')
-        .$type<ProjectId>(),
+    projectId: ofProject,
     name: p.text(),
     /** SHA-256 of the token in the address: what ingress looks the source up by. */
     tokenHash: p.blob().unique().hidden(),
@@ -66,7 +59,7 @@ export const SourceEntity = defineEntity({
     rateLimit: p.json<RateLimit>().nullable(),
     /** Null: the project's rule. */
     retention: p.json<Retention>().nullable(),
-    /** Null: 202 and a receipt. */
+    /** Null: what the preset's provider asks for, or 202 and a receipt. */
     acceptedResponse: p.json<StoredResponse>().nullable().hidden(),
     /** Bytes. */
     maxBodyBytes: p.integer(),

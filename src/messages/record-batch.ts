@@ -1,15 +1,12 @@
 import type { MessageId, SourceId } from '../kernel/ids.ts'
 import type { Lane } from './lane.ts'
 import {
-  type Claim,
-  type ClaimRow,
-  findStored,
+  findOutcomes,
   type HeadRow,
   lockHeads,
+  type OutcomeRow,
   type Recordable,
-  readClaims,
   type Statement,
-  type StoredRow,
   storeMessages,
 } from './record-statements.ts'
 
@@ -45,6 +42,7 @@ export interface Batch {
 
 /** @returns one answer per message, in order. Never throws. */
 export async function recordBatch(lane: Lane, batch: Batch, fanOut: FanOutStatement): Promise<Recorded[]> {
+  if (batch.allOrNone && contradictsItself(batch)) return batch.items.map(() => ({ kind: 'key-reused' }))
   const end = await attempt(lane, batch, fanOut)
   switch (end.kind) {
     case 'committed':
@@ -60,8 +58,7 @@ interface Committed {
   readonly kind: 'committed'
   /** The sources that were there. */
   readonly sourceIds: ReadonlySet<SourceId>
-  readonly stored: StoredRow[]
-  readonly claims: ClaimRow[]
+  readonly outcomes: readonly OutcomeRow[]
 }
 
 type AttemptEnd = Committed | { kind: 'refused' | 'unknown'; error: unknown }
@@ -70,38 +67,47 @@ async function attempt(lane: Lane, { items, allOrNone }: Batch, fanOut: FanOutSt
   try {
     const sourceIds = [...new Set(items.map((item) => item.message.sourceId))].sort()
     const task = await fanOut(sourceIds)
-    const end = await lane.transact([
-      lockHeads(sourceIds),
-      storeMessages(items, allOrNone),
-      ...(hasClaims(items) ? [readClaims(items)] : []),
-      task,
-    ])
+    const end = await lane.transact([lockHeads(sourceIds), storeMessages(leadersOf(items), allOrNone), task])
     if (end.kind !== 'committed') return end
-    const [heads, stored, claims] = end.rows
+    const [heads, outcomes] = end.rows
     return {
       kind: 'committed',
       sourceIds: new Set((heads as HeadRow[]).map((row) => row.source_id)),
-      stored: stored as StoredRow[],
-      claims: hasClaims(items) ? (claims as ClaimRow[]) : [],
+      outcomes: outcomes as OutcomeRow[],
     }
   } catch (error) {
     return { kind: 'refused', error }
   }
 }
 
-function hasClaims(items: readonly Recordable[]): boolean {
-  return items.some((item) => item.claim !== null)
+/** Of equal claims in one batch the first alone goes to the database. */
+function leadersOf(items: readonly Recordable[]): Recordable[] {
+  const leaders = new Map<string, Recordable>()
+  return items.filter((item) => leaderOf(item, leaders) === item)
 }
 
-function answersOf({ items, allOrNone }: Batch, { sourceIds, stored, claims }: Committed): Recorded[] {
-  const sequences = new Map(stored.map((row) => [row.id, row.sequence]))
-  const winners = new Map(claims.map((row) => [`${row.source_id} ${row.key}`, row]))
-  const answers = items.map(({ message, claim }): Recorded => {
-    if (!sourceIds.has(message.sourceId)) return { kind: 'source-gone' }
-    const sequence = sequences.get(message.id)
-    if (sequence !== undefined) return { kind: 'recorded', id: message.id, sequence, isDuplicate: false }
-    const winner = claim === null ? undefined : winners.get(`${message.sourceId} ${claim.key}`)
-    return winner === undefined || claim === null ? missing() : asHeldBy(winner, claim)
+/** @param leaders of the items before, by claim; this one is added where it is the first. */
+function leaderOf(item: Recordable, leaders: Map<string, Recordable>): Recordable {
+  if (item.claim === null) return item
+  const claim = `${item.message.sourceId} ${item.claim.key}`
+  const leader = leaders.get(claim) ?? item
+  if (leader === item) leaders.set(claim, item)
+  return leader
+}
+
+function contradictsItself({ items }: Batch): boolean {
+  const leaders = new Map<string, Recordable>()
+  return items.some((item) => isOther(leaderOf(item, leaders).claim?.bodyHash, item))
+}
+
+function answersOf({ items, allOrNone }: Batch, { sourceIds, outcomes }: Committed): Recorded[] {
+  const outcomeOf = new Map(outcomes.map((row) => [row.id, row]))
+  const leaders = new Map<string, Recordable>()
+  const answers = items.map((item): Recorded => {
+    if (!sourceIds.has(item.message.sourceId)) return { kind: 'source-gone' }
+    const leader = leaderOf(item, leaders)
+    const outcome = outcomeOf.get(item.message.id) ?? outcomeOf.get(leader.message.id)
+    return outcome === undefined ? missing() : answerOf(item, outcome, leader)
   })
   const isRefused = allOrNone && answers.some((answer) => answer.kind === 'key-reused')
   return isRefused ? answers.map(() => ({ kind: 'key-reused' })) : answers
@@ -111,22 +117,29 @@ function missing(): Recorded {
   return { kind: 'unavailable', error: new Error('a message was neither stored nor claimed') }
 }
 
-function asHeldBy(winner: ClaimRow, { bodyHash }: Claim): Recorded {
-  if (bodyHash !== null && winner.body_hash !== null && !bodyHash.equals(winner.body_hash))
-    return { kind: 'key-reused' }
-  return { kind: 'recorded', id: winner.message_id, sequence: winner.sequence, isDuplicate: true }
+/** @param leader whose outcome it is, where it is not the item's own. */
+function answerOf(
+  item: Recordable,
+  { id, sequence, holder_id, holder_hash }: OutcomeRow,
+  leader: Recordable,
+): Recorded {
+  if (id === item.message.id && holder_id === null) return { kind: 'recorded', id, sequence, isDuplicate: false }
+  if (isOther(holder_id === null ? leader.claim?.bodyHash : holder_hash, item)) return { kind: 'key-reused' }
+  return { kind: 'recorded', id: holder_id ?? id, sequence, isDuplicate: true }
+}
+
+/** @param bodyHash of who holds the item's claim. */
+function isOther(bodyHash: Buffer | null | undefined, { claim }: Recordable): boolean {
+  return bodyHash && claim?.bodyHash ? !bodyHash.equals(claim.bodyHash) : false
 }
 
 // The answer to COMMIT got lost. Sending the batch again could store it twice, so only its traces are looked for.
 async function lookUp(lane: Lane, batch: Batch, error: unknown): Promise<Recorded[]> {
   const { items } = batch
-  const questions = [findStored(items.map((item) => item.message.id)), ...(hasClaims(items) ? [readClaims(items)] : [])]
-  const end = await lane.transact(questions)
+  const end = await lane.transact([findOutcomes(items)])
   if (end.kind !== 'committed') return items.map(() => ({ kind: 'unavailable', error }))
-  const [stored, claims = []] = end.rows
   const sourceIds = new Set(items.map((item) => item.message.sourceId))
-  const found = { sourceIds, stored: stored as StoredRow[], claims: claims as ClaimRow[] }
-  return answersOf(batch, { kind: 'committed', ...found })
+  return answersOf(batch, { kind: 'committed', sourceIds, outcomes: (end.rows[0] ?? []) as OutcomeRow[] })
 }
 
 async function afterRefusal(lane: Lane, batch: Batch, fanOut: FanOutStatement, error: unknown): Promise<Recorded[]> {

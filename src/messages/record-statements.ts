@@ -55,7 +55,8 @@ export interface HeadRow {
  * and moves the heads. What came for a source that is gone does nothing. All bodies travel as one binary parameter and
  * are cut apart by the database: text forms would double them.
  *
- * Claims are looked at, not fought for: whoever writes claims of a source has locked its head before.
+ * Claims are looked at, not fought for: whoever writes claims of a source has locked its head before. No two messages
+ * of the batch may have the same claim.
  *
  * @param allOrNone whether a key that was used with something else keeps out all of the batch.
  */
@@ -67,39 +68,41 @@ export function storeMessages(batch: readonly Recordable[], allOrNone: boolean):
   }
 }
 
-export interface StoredRow {
+/** What became of one message. Those of which there is no such row were neither stored nor kept out by a claim. */
+export interface OutcomeRow {
   readonly id: MessageId
-  readonly sequence: number
+  /** Of the message that holds the claim, where that is another; null in claims of earlier versions. */
+  readonly sequence: number | null
+  /** Null when the message itself was stored. */
+  readonly holder_id: MessageId | null
+  readonly holder_hash: Buffer | null
 }
 
-/** Who holds the keys of this batch: for a claim that lost, the earlier message. Index: claims_pkey. */
-export function readClaims(batch: readonly Recordable[]): Statement {
+/**
+ * Which of these messages are there, or who holds their claims: the answer when a commit's own answer got lost.
+ * Indexes: messages_id_unique, claims_pkey.
+ */
+export function findOutcomes(batch: readonly Recordable[]): Statement {
   const claimed = batch.filter((item) => item.claim !== null)
   return {
-    name: 'record-read-claims',
+    name: 'record-find-outcomes',
     text: `
-      select c.source_id, c.key, c.message_id, c.sequence, c.body_hash
-        from unnest($1::text[], $2::text[]) as k (source_id, key)
-        join claims as c on c.source_id = k.source_id and c.key = k.key`,
-    values: [claimed.map((item) => item.message.sourceId), claimed.map((item) => item.claim?.key)],
-  }
-}
-
-export interface ClaimRow {
-  readonly source_id: SourceId
-  readonly key: string
-  readonly message_id: MessageId
-  /** Null in claims of earlier versions. */
-  readonly sequence: number | null
-  readonly body_hash: Buffer | null
-}
-
-/** Which of these messages are there: the answer when a commit's own answer got lost. Index: messages_id_unique. */
-export function findStored(ids: readonly MessageId[]): Statement {
-  return {
-    name: 'record-find-stored',
-    text: `select m.id, m.sequence from messages as m where m.id = any($1::text[])`,
-    values: [ids],
+      select m.id, m.sequence, null::text as holder_id, null::bytea as holder_hash
+        from messages as m
+       where m.id = any($1::text[])
+      union all
+      select k.id, c.sequence, c.message_id, c.body_hash
+        from unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[]) as k (id, source_id, key, received_at)
+        join claims as c on c.source_id = k.source_id and c.key = k.key
+       where c.message_id <> k.id
+         and c.expires_at > k.received_at`,
+    values: [
+      batch.map((item) => item.message.id),
+      claimed.map((item) => item.message.id),
+      claimed.map((item) => item.message.sourceId),
+      claimed.map((item) => item.claim?.key),
+      claimed.map((item) => item.message.receivedAt),
+    ],
   }
 }
 
@@ -114,7 +117,7 @@ const storeText = `
       )
       join source_heads as h on h.source_id = r.source_id
   ), held as materialized (
-    select i.place, c.body_hash is distinct from i.body_hash as is_other
+    select i.place, i.id, c.message_id, c.sequence, c.body_hash, c.body_hash <> i.body_hash as is_other
       from input as i
       join claims as c on c.source_id = i.source_id and c.key = i.claim_key
      where c.expires_at > i.received_at
@@ -159,7 +162,11 @@ const storeText = `
              group by s.source_id) as s
      where h.source_id = s.source_id
   )
-  select s.id, s.sequence from stored as s`
+  select s.id, s.sequence, null::text as holder_id, null::bytea as holder_hash
+    from stored as s
+  union all
+  select h.id, h.sequence, h.message_id, h.body_hash
+    from held as h`
 
 function recordsOf(batch: readonly Recordable[]): object[] {
   let offset = 0

@@ -269,6 +269,23 @@ test('what was answered as not stored is not stored later by the connection that
   proxy.close()
 })
 
+test('a claim whose time is over does not answer for a message that a broken connection lost', async () => {
+  const proxy = await startProxy(recording.databaseUrl)
+  const recorder = recording.recorder({ databaseUrl: proxy.databaseUrl, limits: { lanes: 1 } })
+  const source = await recording.newSource()
+  await record(recorder, newMessage(source), 'key-1')
+  await recording.sql.query(`update claims set expires_at = now() - interval '1 second'`)
+  const blocker = await lockHead(source)
+  const answer = record(recorder, newMessage(source), 'key-1')
+  await until(async () => (await blocker.waiting()) > 0, true)
+  proxy.cutClients()
+  expect((await answer).kind).toBe('unavailable')
+  await blocker.release()
+  expect(await record(recorder, newMessage(source), 'key-1')).toMatchObject({ sequence: 2, isDuplicate: false })
+  await recorder.close()
+  proxy.close()
+})
+
 test('a session whose prepared statements no longer fit the tables is replaced without an error', async () => {
   const recorder = recording.recorder({ limits: { lanes: 1 } })
   const source = await recording.newSource()

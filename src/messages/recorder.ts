@@ -1,6 +1,6 @@
 import { Gauge, Histogram, type Registry } from 'prom-client'
 import type { SourceId } from '../kernel/ids.ts'
-import { createLane, type Lane } from './lane.ts'
+import { createLane } from './lane.ts'
 import { type FanOutStatement, isLockTimeout, type Recorded, recordBatch } from './record-batch.ts'
 import type { Recordable } from './record-statements.ts'
 import {
@@ -100,7 +100,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const started = performance.now()
       const items = taken.flatMap((waiting) => waiting.items)
       const allOrNone = items.length > taken.length
-      const answers = await recordMerged(station.lane, items, allOrNone, options.fanOutStatement)
+      const answers = await recordBatch(station.lane, { items, allOrNone }, options.fanOutStatement)
       meters.seconds.observe((performance.now() - started) / 1000)
       meters.messages.observe(items.length)
       leave(station, taken)
@@ -183,38 +183,6 @@ function createLockedSources() {
       return (untilMs.get(sourceId) ?? 0) >= Date.now()
     },
   }
-}
-
-/** Of equal claims in one batch the first goes to the database; the others get its answer as duplicates. */
-async function recordMerged(
-  lane: Lane,
-  items: readonly Recordable[],
-  allOrNone: boolean,
-  fanOut: FanOutStatement,
-): Promise<Recorded[]> {
-  const leaders: Recordable[] = []
-  const leaderOfClaim = new Map<string, number>()
-  const places = items.map((item) => {
-    const claim = item.claim === null ? null : `${item.message.sourceId} ${item.claim.key}`
-    const earlier = claim === null ? undefined : leaderOfClaim.get(claim)
-    if (earlier !== undefined) return earlier
-    const place = leaders.push(item) - 1
-    if (claim !== null) leaderOfClaim.set(claim, place)
-    return place
-  })
-  const answers = await recordBatch(lane, { items: leaders, allOrNone }, fanOut)
-  return items.map((item, index) => {
-    const place = places[index] ?? 0
-    const leader = leaders[place]
-    const answer = answers[place] ?? noAnswer()
-    return leader === undefined || leader === item ? answer : following(item, leader, answer)
-  })
-}
-
-function following(item: Recordable, leader: Recordable, answer: Recorded): Recorded {
-  if (answer.kind !== 'recorded') return answer
-  const [ours, theirs] = [item.claim?.bodyHash, leader.claim?.bodyHash]
-  return ours && theirs && !ours.equals(theirs) ? { kind: 'key-reused' } : { ...answer, isDuplicate: true }
 }
 
 function metersOf(metrics: Registry, queuedMessages: () => number) {

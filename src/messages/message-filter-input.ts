@@ -1,6 +1,5 @@
-import { parseJsonPointer } from '../kernel/json-pointer.ts'
 import type { Issue } from '../kernel/outcome.ts'
-import { checkHeaderName, checkText, issue } from '../projects/input-checks.ts'
+import { checkHeaderName, checkJsonPointer, checkText, issue } from '../projects/input-checks.ts'
 
 /** Which messages are meant: exactly one of the tests, of which `all`, `any` and `not` combine others. */
 export interface MessageFilter {
@@ -38,7 +37,6 @@ const maxLevels = 8
 const maxTests = 100
 const maxGlobs = 100
 const maxGlobCharacters = 256
-const maxPointerCharacters = 512
 const valueBounds = { min: 1, max: 2_048 } as const
 
 type Path = readonly string[]
@@ -119,13 +117,7 @@ function checkHeaderMatch({ name, value }: TextMatch, path: Path): Issue[] {
 }
 
 function checkPointerMatch({ pointer, value }: PointerMatch, path: Path): Issue[] {
-  return [...checkPointer(pointer, [...path, 'pointer']), ...checkValue(value, [...path, 'value'])]
-}
-
-function checkPointer(pointer: string, path: Path): Issue[] {
-  const issues = checkText(pointer, path, { min: 0, max: maxPointerCharacters })
-  if (issues.length > 0 || parseJsonPointer(pointer) !== null) return issues
-  return [issue('MALFORMED', path, 'A JSON Pointer is empty or begins with "/"; in it "~" is written "~0", "/" "~1".')]
+  return [...checkJsonPointer(pointer, [...path, 'pointer']), ...checkValue(value, [...path, 'value'])]
 }
 
 function checkValue(value: unknown, path: Path): Issue[] {

@@ -1,3 +1,4 @@
+import { parseJsonPointer } from '../kernel/json-pointer.ts'
 import type { ErrorCode, Issue } from '../kernel/outcome.ts'
 
 /*
@@ -57,6 +58,15 @@ export function isName(text: string): boolean {
 /** A choice that may be left out, but not be nothing. */
 export function checkNotNull(value: unknown, path: Path): Issue[] {
   return value === null ? [issue('REQUIRED', path, 'A value is needed.')] : []
+}
+
+const maxPointerCharacters = 512
+
+/** A JSON Pointer (RFC 6901) of at most 512 characters. */
+export function checkJsonPointer(pointer: string, path: Path): Issue[] {
+  const issues = checkText(pointer, path, { min: 0, max: maxPointerCharacters })
+  if (issues.length > 0 || parseJsonPointer(pointer) !== null) return issues
+  return [issue('MALFORMED', path, 'A JSON Pointer is empty or begins with "/"; in it "~" is written "~0", "/" "~1".')]
 }
 
 const headerNamePattern = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/

@@ -1,6 +1,6 @@
 import type { Issue } from '../kernel/outcome.ts'
 import type { ValueSelector } from '../kernel/value-selector.ts'
-import { checkHeaderName, checkText, issue } from '../projects/input-checks.ts'
+import { checkHeaderName, checkJsonPointer, checkText, issue } from '../projects/input-checks.ts'
 import type { Mapping } from '../signatures/index.ts'
 
 /** Where an event's attributes are found; what is left out is not said. */
@@ -16,11 +16,7 @@ export interface SelectorInput {
 }
 
 const attributes = ['id', 'type', 'subject'] as const
-const maxPointerCharacters = 512
 const constantBounds = { min: 1, max: 256 } as const
-
-/** Empty, or slash by slash; `~` stands only before 0 and 1. */
-const pointerPattern = /^(?:\/(?:[^~/]|~[01])*)*$/u
 
 export function checkMapping(mapping: MappingInput): Issue[] {
   return attributes.flatMap((attribute) => {
@@ -37,15 +33,9 @@ export function checkMapping(mapping: MappingInput): Issue[] {
 function checkSelector({ header, pointer, constant }: SelectorInput, path: readonly string[]): Issue[] {
   return [
     ...(typeof header === 'string' ? checkHeaderName(header, [...path, 'header']) : []),
-    ...(typeof pointer === 'string' ? checkPointer(pointer, [...path, 'pointer']) : []),
+    ...(typeof pointer === 'string' ? checkJsonPointer(pointer, [...path, 'pointer']) : []),
     ...(typeof constant === 'string' ? checkText(constant, [...path, 'constant'], constantBounds) : []),
   ]
-}
-
-function checkPointer(pointer: string, path: readonly string[]): Issue[] {
-  const issues = checkText(pointer, path, { min: 0, max: maxPointerCharacters })
-  if (issues.length > 0 || pointerPattern.test(pointer)) return issues
-  return [issue('MALFORMED', path, 'A JSON Pointer is empty or begins with "/"; in it "~" is written "~0", "/" "~1".')]
 }
 
 /** @returns null when nothing is said. */

@@ -45,13 +45,19 @@ export async function accept(
   if (fit.kind !== 'fits') return fit
   const { schemaViolation } = fit
   const message = messageOf({ request, source, body, attributes, credentials: verdict, schemaViolation })
-  const { idempotencyKey } = admission
+  const idempotencyKey = keyOf(source, admission)
   const claim =
     idempotencyKey === null
       ? claimOfEvent(source, attributes)
       : claimOfKey(idempotencyKey, { method: request.method, query: request.query, body })
   const recorded = await dependencies.recorder.record({ message, claim })
   return answerOf({ request, source, admission }, recorded)
+}
+
+// GitLab names its events by Idempotency-Key: then its retries are duplicates of an event, welcome with any body.
+function keyOf({ mapping }: IngressSource, { idempotencyKey }: Admitted): string | null {
+  const isEventId = mapping.id !== null && 'header' in mapping.id && /^idempotency-key$/i.test(mapping.id.header)
+  return isEventId ? null : idempotencyKey
 }
 
 const nobodyVerified: Verified = { kind: 'verified', credentialHeaders: [], credentialParameters: [] }
@@ -115,7 +121,7 @@ function answerOf(
     case 'recorded': {
       const { id, sequence, isDuplicate } = recorded
       request.note({ messageId: id, sequence, isDuplicate })
-      const isKeyed = admission.idempotencyKey !== null
+      const isKeyed = keyOf(source, admission) !== null
       return {
         kind: 'accepted',
         id,

@@ -1,6 +1,6 @@
 import { CodedError } from '../kernel/coded-error.ts'
 import type { MessageId } from '../kernel/ids.ts'
-import type { AcceptedResponse } from '../sources/index.ts'
+import type { AcceptedResponse } from '../signatures/index.ts'
 
 /** What a sender is told. */
 export type IngressAnswer = AcceptedAnswer | AnsweredRequest | IngressProblem

@@ -130,6 +130,10 @@ function select(
 }
 
 function selectedText(selector: ValueSelector, headers: EventRequest['headers'], payload: Payload): string | null {
+  if ('firstOf' in selector) {
+    const texts = selector.firstOf.map((place) => selectedText(place, headers, payload))
+    return texts.find((text) => text !== null) ?? null
+  }
   if ('constant' in selector) return selector.constant
   if ('pointer' in selector) return payload.textAt(selector.pointer)
   const value = headers[selector.header.toLowerCase()]

@@ -9,6 +9,7 @@
  */
 export { checkSignatureFormat, type FormatIssue } from './signature-format.ts'
 export type {
+  AcceptedResponse,
   ActiveSecret,
   Answered,
   Mapping,
@@ -24,4 +25,11 @@ export type {
   Verified,
   Verifier,
 } from './verification.ts'
-export { checkSecret, createVerifier, generateSecret, mappingOfPreset, presetDescriptions } from './verifier.ts'
+export {
+  acceptedResponseOfPreset,
+  checkSecret,
+  createVerifier,
+  generateSecret,
+  mappingOfPreset,
+  presetDescriptions,
+} from './verifier.ts'

@@ -1,3 +1,4 @@
+import type { ValueSelector } from '../kernel/value-selector.ts'
 import { clientStateProof } from './client-state-proof.ts'
 import { headerProof } from './credential-proofs.ts'
 import {
@@ -15,7 +16,7 @@ import type { Proof } from './proof.ts'
 import { signatureProof } from './signature-proof.ts'
 import { generateSecret } from './standard-webhooks.ts'
 import { twilioProof } from './twilio-proof.ts'
-import type { Mapping, SignatureFormat, VerificationPreset } from './verification.ts'
+import type { AcceptedResponse, Mapping, SignatureFormat, VerificationPreset } from './verification.ts'
 
 /** A provider's rules. A new provider is one entry of the table below, and its vector in the tests. */
 interface Preset {
@@ -27,9 +28,23 @@ interface Preset {
   readonly mapping: Mapping
   /** Makes a secret that the provider takes; null where the provider makes it. */
   readonly generate: (() => string) | null
+  /** What the provider takes for success; null where any 2xx and body will do. */
+  readonly acceptedResponse: AcceptedResponse | null
 }
 
 const unmapped: Mapping = { id: null, type: null, subject: null }
+
+/** For providers that send an event again, and in the end no more, unless the status is 200. */
+const plainOk: AcceptedResponse = { status: 200, headers: [], body: '' }
+
+/** For providers whose requests come in two forms. */
+function eitherHeader(...headers: readonly [string, string]): ValueSelector {
+  return { firstOf: headers.map((header) => ({ header })) }
+}
+
+function eitherPointer(...pointers: readonly [string, string]): ValueSelector {
+  return { firstOf: pointers.map((pointer) => ({ pointer })) }
+}
 
 /** The commonest form: the HMAC-SHA256 of the body, in hex. An entry says where it differs. */
 const bodyHmac = {
@@ -79,8 +94,10 @@ export const presets: Record<VerificationPreset, Preset> = {
       ),
     ],
     handshake: discordHandshake,
-    mapping: { id: { pointer: '/id' }, type: { pointer: '/type' }, subject: null },
+    // Events are wrapped, interactions are not.
+    mapping: { id: { pointer: '/id' }, type: eitherPointer('/event/type', '/type'), subject: null },
     generate: null,
+    acceptedResponse: { status: 204, headers: [], body: '' },
   },
   // https://www.dropbox.com/developers/reference/webhooks
   DROPBOX: {
@@ -89,6 +106,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: dropboxHandshake,
     mapping: unmapped,
     generate: null,
+    acceptedResponse: plainOk,
   },
   // https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
   GITHUB: {
@@ -97,6 +115,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: null,
     mapping: { id: { header: 'X-GitHub-Delivery' }, type: { header: 'X-GitHub-Event' }, subject: null },
     generate: generateText,
+    acceptedResponse: null,
   },
   // Its secret token comes as it is; its signing token (`whsec_…`) signs by Standard Webhooks. Idempotency-Key stays the
   // same on a retry; X-Gitlab-Event-UUID is shared by the webhooks that one event sets off, so it is no id.
@@ -107,6 +126,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: null,
     mapping: { id: { header: 'Idempotency-Key' }, type: { header: 'X-Gitlab-Event' }, subject: null },
     generate: generateSecret,
+    acceptedResponse: null,
   },
   // https://linear.app/developers/webhooks
   LINEAR: {
@@ -115,6 +135,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: null,
     mapping: { id: { header: 'Linear-Delivery' }, type: { header: 'Linear-Event' }, subject: null },
     generate: null,
+    acceptedResponse: plainOk,
   },
   // https://developers.facebook.com/docs/graph-api/webhooks/getting-started
   META: {
@@ -123,6 +144,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: metaHandshake,
     mapping: { id: null, type: { pointer: '/object' }, subject: { pointer: '/entry/0/id' } },
     generate: null,
+    acceptedResponse: plainOk,
   },
   // One request carries several notifications, so no id of one of them may keep another request out.
   // https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
@@ -132,6 +154,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: microsoftGraphHandshake,
     mapping: { id: null, type: { pointer: '/value/0/changeType' }, subject: { pointer: '/value/0/resource' } },
     generate: generateText,
+    acceptedResponse: null,
   },
   // Paddle's own libraries allow 5 s by default, less than a busy network or a drifting clock needs.
   // https://developer.paddle.com/webhooks/signature-verification
@@ -152,6 +175,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: null,
     mapping: { id: { pointer: '/event_id' }, type: { pointer: '/event_type' }, subject: { pointer: '/data/id' } },
     generate: null,
+    acceptedResponse: plainOk,
   },
   // https://shopify.dev/docs/apps/build/webhooks/subscribe/https
   SHOPIFY: {
@@ -161,12 +185,14 @@ export const presets: Record<VerificationPreset, Preset> = {
       signatureProof({ ...bodyHmac, header, encoding: 'BASE64' }, textKey),
     ),
     handshake: null,
+    // X-Shopify-Event-Id is shared by the webhooks of several subscriptions, so it is no id.
     mapping: {
-      id: { header: 'X-Shopify-Webhook-Id' },
-      type: { header: 'X-Shopify-Topic' },
-      subject: { header: 'X-Shopify-Shop-Domain' },
+      id: eitherHeader('X-Shopify-Webhook-Id', 'Shopify-Webhook-Id'),
+      type: eitherHeader('X-Shopify-Topic', 'Shopify-Topic'),
+      subject: eitherHeader('X-Shopify-Shop-Domain', 'Shopify-Shop-Domain'),
     },
     generate: null,
+    acceptedResponse: null,
   },
   // https://docs.slack.dev/authentication/verifying-requests-from-slack
   SLACK: {
@@ -184,8 +210,13 @@ export const presets: Record<VerificationPreset, Preset> = {
       ),
     ],
     handshake: slackHandshake,
-    mapping: { id: { pointer: '/event_id' }, type: { pointer: '/event/type' }, subject: { pointer: '/team_id' } },
+    mapping: {
+      id: { pointer: '/event_id' },
+      type: eitherPointer('/event/type', '/type'),
+      subject: { pointer: '/team_id' },
+    },
     generate: null,
+    acceptedResponse: plainOk,
   },
   // https://developer.squareup.com/docs/webhooks/step3validate
   SQUARE: {
@@ -199,6 +230,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: null,
     mapping: { id: { pointer: '/event_id' }, type: { pointer: '/type' }, subject: { pointer: '/merchant_id' } },
     generate: null,
+    acceptedResponse: null,
   },
   // https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
   STANDARD_WEBHOOKS: {
@@ -207,6 +239,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: null,
     mapping: { id: { header: 'webhook-id' }, type: { pointer: '/type' }, subject: null },
     generate: generateSecret,
+    acceptedResponse: null,
   },
   // https://docs.stripe.com/webhooks/signature
   STRIPE: {
@@ -226,14 +259,16 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: null,
     mapping: { id: { pointer: '/id' }, type: { pointer: '/type' }, subject: { pointer: '/data/object/id' } },
     generate: null,
+    acceptedResponse: null,
   },
   // https://docs.svix.com/receiving/verifying-payloads/how-manual
   SVIX: {
     description: 'Svix.',
     proofs: [...standardWebhooks('svix'), ...standardWebhooks('webhook')],
     handshake: null,
-    mapping: { id: { header: 'svix-id' }, type: { pointer: '/type' }, subject: null },
+    mapping: { id: eitherHeader('svix-id', 'webhook-id'), type: { pointer: '/type' }, subject: null },
     generate: null,
+    acceptedResponse: null,
   },
   // https://www.twilio.com/docs/usage/webhooks/webhooks-security
   TWILIO: {
@@ -242,6 +277,7 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: null,
     mapping: { id: { header: 'I-Twilio-Idempotency-Token' }, type: null, subject: null },
     generate: null,
+    acceptedResponse: { status: 200, headers: [['content-type', 'text/xml']], body: '<Response/>' },
   },
   // https://developers.zoom.us/docs/api/webhooks
   ZOOM: {
@@ -261,5 +297,6 @@ export const presets: Record<VerificationPreset, Preset> = {
     handshake: zoomHandshake,
     mapping: { id: null, type: { pointer: '/event' }, subject: { pointer: '/payload/object/id' } },
     generate: null,
+    acceptedResponse: plainOk,
   },
 }

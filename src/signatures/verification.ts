@@ -139,3 +139,11 @@ export interface Mapping {
   type: ValueSelector | null
   subject: ValueSelector | null
 }
+
+/** What the sender of an accepted request is told. */
+export interface AcceptedResponse {
+  /** 200 to 299. */
+  readonly status: number
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: string
+}

@@ -6,6 +6,7 @@ import type { Proof, ProofCheck, Proven } from './proof.ts'
 import { closest, refuse } from './refusal.ts'
 import { signatureProof } from './signature-proof.ts'
 import type {
+  AcceptedResponse,
   ActiveSecret,
   Mapping,
   Refused,
@@ -75,6 +76,11 @@ export function generateSecret(rules: VerificationRules): string | null {
 /** Where a provider puts its events' attributes. */
 export function mappingOfPreset(preset: VerificationPreset): Mapping {
   return presets[preset].mapping
+}
+
+/** What a provider takes for success; null where any 2xx and body will do. */
+export function acceptedResponseOfPreset(preset: VerificationPreset): AcceptedResponse | null {
+  return presets[preset].acceptedResponse
 }
 
 /** One line about each provider. */

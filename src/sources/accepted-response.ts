@@ -8,7 +8,7 @@ import {
   issue,
 } from '../projects/input-checks.ts'
 import type { Sealer } from '../secrets/index.ts'
-import type { AcceptedResponse } from './ingress-source.ts'
+import type { AcceptedResponse } from '../signatures/index.ts'
 import type { StoredHeader, StoredResponse } from './source.entity.ts'
 
 /** What an accepted request shall be answered with. */

@@ -13,12 +13,7 @@ export { rotateSourceToken } from './rotate-source-token.ts'
 export { type Source, SourceEntity, type VerificationPreset } from './source.entity.ts'
 export { eventsUrlOf, ingressUrlOf, queueUrlOf } from './source-addresses.ts'
 export type { SourceDeps } from './source-configuration.ts'
-export {
-  type AcceptedResponse,
-  createSourceDirectory,
-  type IngressSource,
-  type SourceDirectory,
-} from './source-directory.ts'
+export { createSourceDirectory, type IngressSource, type SourceDirectory } from './source-directory.ts'
 export { defaultMaxBodyBytes } from './source-input.ts'
 export { createSourceStore, type SourceStore } from './source-store.ts'
 export { type UpdateSourceInput, updateSource } from './update-source.ts'

@@ -1,7 +1,7 @@
 import type { AddressSet } from '../kernel/address-set.ts'
 import type { ProjectId, SourceId } from '../kernel/ids.ts'
 import type { RateLimit } from '../projects/limits.ts'
-import type { Mapping, VerificationPreset, Verifier } from '../signatures/index.ts'
+import type { AcceptedResponse, Mapping, VerificationPreset, Verifier } from '../signatures/index.ts'
 
 /** What a request to a source needs to know of it. Prepared once, used until the configuration changes. */
 export interface IngressSource {
@@ -32,11 +32,4 @@ export interface IngressSource {
   readonly projectRateLimit: RateLimit | null
   /** What an accepted request is answered with; null: 202 and a receipt. */
   readonly acceptedResponse: AcceptedResponse | null
-}
-
-export interface AcceptedResponse {
-  /** 200 to 299. */
-  readonly status: number
-  readonly headers: readonly (readonly [name: string, value: string])[]
-  readonly body: string
 }

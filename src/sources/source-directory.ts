@@ -5,7 +5,13 @@ import { createEpochCache, type EpochCache, type Epochs } from '../live/epoch.ts
 import { isName } from '../projects/input-checks.ts'
 import type { Sealer } from '../secrets/index.ts'
 import { openSecrets } from '../secrets/secret-store.ts'
-import { createVerifier, type Mapping, mappingOfPreset } from '../signatures/index.ts'
+import {
+  type AcceptedResponse,
+  acceptedResponseOfPreset,
+  createVerifier,
+  type Mapping,
+  mappingOfPreset,
+} from '../signatures/index.ts'
 import { openResponse } from './accepted-response.ts'
 import type { IngressSource } from './ingress-source.ts'
 import { hashOfToken, isToken } from './ingress-token.ts'
@@ -20,7 +26,7 @@ import {
 } from './source-lookup.ts'
 import { rulesOf } from './source-verification.ts'
 
-export type { AcceptedResponse, IngressSource } from './ingress-source.ts'
+export type { IngressSource } from './ingress-source.ts'
 
 /**
  * Sources on the hot path: read once, then from memory until the configuration changes. All answers are null for a
@@ -104,7 +110,7 @@ async function loadTarget(deps: Deps, lookup: Lookup, values: readonly string[])
 }
 
 async function prepare({ sql, sealer }: Deps, row: SourceRow): Promise<IngressSource> {
-  const { id, verification_preset: preset, accepted_response: response } = row
+  const { id, verification_preset: preset } = row
   const stored = { id, verificationPreset: preset, verificationOptions: row.verification_options }
   const rules = rulesOf(sealer, stored)
   const ownMapping = row.mapping ?? nothingSaid
@@ -124,8 +130,16 @@ async function prepare({ sql, sealer }: Deps, row: SourceRow): Promise<IngressSo
     duplicateWindowMs: row.duplicate_window_ms,
     rateLimit: row.rate_limit,
     projectRateLimit: row.project_rate_limit,
-    acceptedResponse: response === null ? null : openResponse(sealer, id, response),
+    acceptedResponse: responseOf(sealer, row),
   }
+}
+
+function responseOf(
+  sealer: Sealer,
+  { id, verification_preset: preset, accepted_response: own }: SourceRow,
+): AcceptedResponse | null {
+  if (own !== null) return openResponse(sealer, id, own)
+  return preset === null ? null : acceptedResponseOfPreset(preset)
 }
 
 const nothingSaid: Mapping = { id: null, type: null, subject: null }

@@ -30,7 +30,7 @@ export interface SourceInput {
   readonly rateLimit?: RateLimit | null | undefined
   /** Null: the project's rule. */
   readonly retention?: GivenRetention | null | undefined
-  /** Null: 202 and a receipt. */
+  /** Null: what the preset's provider asks for, or 202 and a receipt. */
   readonly acceptedResponse?: ResponseInput | null | undefined
 }
 

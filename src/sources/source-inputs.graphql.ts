@@ -56,7 +56,8 @@ export const CreateSourceInput = builder.inputType('CreateSourceInput', {
     }),
     acceptedResponse: t.field({
       type: HttpResponseInput,
-      description: 'What an accepted request is answered with; left out: 202 and a JSON receipt.',
+      description:
+        "What an accepted request is answered with; left out: what the preset's provider asks for, or 202 and a JSON receipt.",
     }),
   }),
 })

@@ -10,9 +10,9 @@ import { isId, type SourceId } from '../kernel/ids.ts'
 import type { LogHead } from '../live/log-reader.ts'
 import { RateLimitType, RetentionType } from '../projects/limits.graphql.ts'
 import { ownProject } from '../projects/projects.graphql.ts'
+import type { AcceptedResponse } from '../signatures/index.ts'
 import { shownResponse } from './accepted-response.ts'
 import { EventMapping } from './event-mapping.graphql.ts'
-import type { AcceptedResponse } from './ingress-source.ts'
 import type { Source } from './source.entity.ts'
 import { eventsUrlOf, ingressUrlOf, queueUrlOf } from './source-addresses.ts'
 import { Verification } from './source-verification.graphql.ts'
@@ -84,7 +84,8 @@ builder.node(SourceNode, {
     }),
     acceptedResponse: t.field({
       type: HttpResponse,
-      description: 'What an accepted request is answered with; null for 202 and a JSON receipt.',
+      description:
+        "What an accepted request is answered with; null for what the preset's provider asks for, or 202 and a JSON receipt.",
       nullable: true,
       resolve: ({ acceptedResponse }) => (acceptedResponse ? answerOf(shownResponse(acceptedResponse)) : null),
     }),

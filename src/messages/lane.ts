@@ -39,8 +39,8 @@ export function createLane(options: { databaseUrl: string; onError: (error: Erro
       ...clientConfig({ ...options, applicationName: 'hookline recorder' }),
       pipeline: true,
       // Plans are kept for as long as the connection. One that was made while the tables were small must still hold when
-      // they are large: everything here goes by an index.
-      options: '-c enable_seqscan=off',
+      // they are large: everything here looks rows up in an index, one by one. A hash or merge join would read all of it.
+      options: '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off',
       lock_timeout: lockTimeoutMs,
     })
     const forget = () => {

@@ -106,9 +106,11 @@ export function findOutcomes(batch: readonly Recordable[]): Statement {
   }
 }
 
+// `holder_id` is a claim that still holds: the message is then not stored.
 const storeText = `
   with input as materialized (
-    select r.*, decode(r.claim_hash, 'hex') as body_hash, h.last_sequence, h.log_bytes
+    select r.*, decode(r.claim_hash, 'hex') as body_hash, h.last_sequence, h.log_bytes, c.message_id as holder_id,
+           c.sequence as holder_sequence, c.body_hash as holder_hash
       from json_to_recordset($1::json) as r (
         place int, id text, source_id text, project_id text, received_at timestamptz, method text, path text,
         query text, headers text, content_type text, remote_address text, event_id text, event_source text,
@@ -116,18 +118,14 @@ const storeText = `
         schema_violation text, claim_key text, claim_hash text, claim_window_ms bigint, body_offset int, body_bytes int
       )
       join source_heads as h on h.source_id = r.source_id
-  ), held as materialized (
-    select i.place, i.id, c.message_id, c.sequence, c.body_hash, c.body_hash <> i.body_hash as is_other
-      from input as i
-      join claims as c on c.source_id = i.source_id and c.key = i.claim_key
-     where c.expires_at > i.received_at
+      left join claims as c on c.source_id = r.source_id and c.key = r.claim_key and c.expires_at > r.received_at
   ), accepted as materialized (
     select i.*,
            i.last_sequence + row_number() over earlier as sequence,
            i.log_bytes + sum(i.body_bytes) over earlier as bytes
       from input as i
-     where not exists (select from held as h where h.place = i.place)
-       and not ($3::boolean and exists (select from held as h where h.is_other))
+     where i.holder_id is null
+       and not ($3::boolean and exists (select from input as o where o.holder_hash <> o.body_hash))
     window earlier as (partition by i.source_id order by i.place)
   ), stored as (
     insert into messages (
@@ -165,8 +163,9 @@ const storeText = `
   select s.id, s.sequence, null::text as holder_id, null::bytea as holder_hash
     from stored as s
   union all
-  select h.id, h.sequence, h.message_id, h.body_hash
-    from held as h`
+  select i.id, i.holder_sequence, i.holder_id, i.holder_hash
+    from input as i
+   where i.holder_id is not null`
 
 function recordsOf(batch: readonly Recordable[]): object[] {
   let offset = 0

@@ -4,6 +4,7 @@ import { PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { First } from './migrations/0001-first.ts'
 import { Ingress } from './migrations/0002-ingress.ts'
+import { DeliveryEnds } from './migrations/0003-delivery-ends.ts'
 import { clientConfig } from './pool.ts'
 import type { Sql } from './sql.ts'
 
@@ -13,6 +14,7 @@ export type Orm = MikroORM
 const migrationsList: MigrationObject[] = [
   { name: '0001-first', class: First },
   { name: '0002-ingress', class: Ingress },
+  { name: '0003-delivery-ends', class: DeliveryEnds },
 ]
 
 const migrationsTable = 'hookline_migrations'

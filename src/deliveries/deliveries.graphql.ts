@@ -27,7 +27,7 @@ const DeliveryStatusEnum = builder.enumType('DeliveryStatus', {
 export const DeliveryNode = builder.objectRef<Delivery>('Delivery')
 
 builder.node(DeliveryNode, {
-  description: 'One message for one endpoint.',
+  description: 'One message for one endpoint. It is kept for as long as its message, and seven days more.',
   id: {
     resolve: (delivery) => delivery.id,
     description:

@@ -86,7 +86,7 @@ const cancelText = `
        for no key update
   )
   update deliveries as d
-     set status = 'canceled', next_attempt_at = null, updated_at = now()
+     set status = 'canceled', next_attempt_at = null, updated_at = now(), message_dropped_at = now()
     from open as o
    where d.id = o.id
   returning d.id, d.project_id as "projectId"`

@@ -14,7 +14,8 @@
  *   - **decide-next** chooses what follows an attempt, and is pure;
  *   - the **promoter** leaves drain tasks when retries fall due, or when a holder has died;
  *   - **reconcile** and **purge** look after what was left behind;
- *   - **retain** (a task per source) drops the messages that its rule keeps no longer; see src/retention.
+ *   - **retain** (a task per source) drops the messages that its rule keeps no longer; see src/retention. Their
+ *     deliveries stay for a week, to be looked up, and then go with their attempts (**remove-outlived**).
  *
  * Whatever process dies when: the delivery's row still says that it is due, so that it is attempted again, under the
  * same id. Clients read by the **store** and follow changes by `watchDeliveries`.

@@ -7,6 +7,7 @@ import type { TaskHandler, TaskQueue } from '../queue/index.ts'
 import { resumeRetention } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
 import { promoteDue } from './promote.ts'
+import { removeOutlived } from './remove-outlived.ts'
 
 /*
  * About once a minute: tasks for work that has none (a task can be lost with a restored backup or by a bug, its work
@@ -18,9 +19,9 @@ export interface ReconcileDeps {
   readonly log: Logger
 }
 
-const claimsStep = 1_000
-/** A backlog of claims beyond this is left for the next time. */
-const maxClaimSteps = 200
+const stepRows = 1_000
+/** A backlog beyond this is left for the next time. */
+const maxSteps = 200
 
 export function createReconcile(deps: ReconcileDeps): TaskHandler<object> {
   return async (_payload, run) => {
@@ -32,7 +33,8 @@ export function createReconcile(deps: ReconcileDeps): TaskHandler<object> {
       remainders: await resumeRetention(deps),
     }
     const claims = await removeExpiredClaims(deps.sql, run.closing)
-    deps.log.debug({ ...found, claims }, 'reconciled')
+    const deliveries = await removeOutlived(deps.sql, run.closing)
+    deps.log.debug({ ...found, claims, deliveries }, 'reconciled')
   }
 }
 
@@ -58,13 +60,15 @@ async function resumePurgeOfEndpoints({ sql, queue }: ReconcileDeps): Promise<nu
   return tasks.length
 }
 
-/** @returns how many steps it took. */
+/** @returns how many there were. */
 async function removeExpiredClaims(sql: Sql, closing: AbortSignal): Promise<number> {
-  for (let step = 1; step <= maxClaimSteps; step += 1) {
-    const removed = await sql.query(claimsText, [claimsStep])
-    if (removed.length < claimsStep || closing.aborted) return step
+  let total = 0
+  for (let step = 0; step < maxSteps && !closing.aborted; step += 1) {
+    const removed = await sql.query(claimsText, [stepRows])
+    total += removed.length
+    if (removed.length < stepRows) break
   }
-  return maxClaimSteps
+  return total
 }
 
 // Every source that is behind, busy ones included: a second task costs them next to nothing. Bounded by the sources.

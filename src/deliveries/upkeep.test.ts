@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, until } from '../../test/support/delivery-world.ts'
+import { withTransaction } from '../db/sql.ts'
 import { purgeEndpoint } from '../endpoints/index.ts'
 import { newId, type ProjectId, type SourceId } from '../kernel/ids.ts'
+import { dropMessages } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
 import { maintainTask } from './maintain.task.ts'
 import { promoteDue } from './promote.ts'
+import { removeOutlived } from './remove-outlived.ts'
 
 const never = { delaysMs: [0, 3_600_000] }
 
@@ -20,7 +23,7 @@ beforeEach(async () => {
 
 afterEach(() => world.close())
 
-const count = async (table: 'messages' | 'claims' | 'refusals') =>
+const count = async (table: 'messages' | 'claims' | 'refusals' | 'deliveries' | 'attempts') =>
   (await world.sql.query(`select from ${table}`)).length
 
 async function failing() {
@@ -123,4 +126,60 @@ test('a delivery whose message is gone is called off', async () => {
   await until(async () => expect(await world.statuses()).toEqual({ retrying: 1 }))
   await world.sql.query(`delete from messages`)
   await until(async () => expect(await world.statuses()).toEqual({ canceled: 1 }))
+})
+
+const signal = new AbortController().signal
+
+/** How often they were read whole in this transaction. */
+const scansText = `
+  select relname, seq_scan
+    from pg_stat_xact_user_tables
+   where relname in ('attempts', 'deliveries')
+   order by relname`
+
+test('deliveries go seven days after their messages, with their attempts, whatever became of them', async () => {
+  await world.createEndpoint(projectId, (await world.startReceiver()).url)
+  await world.createEndpoint(projectId, (await failing()).url)
+  await world.startWorker({ retryPolicy: never })
+  await world.publish(sourceId, 30)
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 30, retrying: 30 }))
+  await dropMessages(world.sql, { sourceId, after: 0, below: 21, status: 'expired' })
+  await dropMessages(world.sql, { sourceId, after: 0, below: 26, status: 'expired' })
+  await until(async () => expect(await count('attempts')).toBe(60))
+  expect(await world.statuses()).toEqual({ delivered: 30, expired: 25, retrying: 5 })
+  const age = (days: number, below: number) =>
+    world.sql.query(`update deliveries set message_dropped_at = now() - $1 * interval '1 day' where sequence < $2`, [
+      days,
+      below,
+    ])
+  await age(6.9, 26)
+  expect(await removeOutlived(world.sql, signal)).toBe(0)
+  await age(7.1, 21)
+  await world.queue.enqueue(world.sql, maintainTask, [{ payload: {} }])
+  await until(async () => expect(await world.statuses()).toEqual({ delivered: 10, expired: 5, retrying: 5 }))
+  expect(await count('attempts')).toBe(20)
+})
+
+test('of many deliveries that are to go each goes once, by several workers, and none other is read', async () => {
+  await world.sql.query(
+    `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, created_at,
+                             updated_at, message_dropped_at)
+     select 'dlv_' || n, $1, $2, n, 'msg_' || n, 'ept_1', 'delivered', now(), now(),
+            case when n % 10 = 0 then now() - interval '8 days' - (n / 3000) * interval '1 hour' end
+       from generate_series(1, 100000) as n`,
+    [projectId, sourceId],
+  )
+  await world.sql.query(
+    `insert into attempts (id, delivery_id, number, started_at, response_headers)
+     select 'att_' || d.id, d.id, 1, now(), repeat('x', 300) from deliveries as d`,
+  )
+  const counted = withTransaction(world.pool, async (sql) => {
+    const before = await sql.query(scansText)
+    const removed = await removeOutlived(sql, signal)
+    return { before, removed, after: await sql.query(scansText) }
+  })
+  const [first, second] = await Promise.all([counted, removeOutlived(world.sql, signal)])
+  expect(first.removed + second).toBe(10_000)
+  expect(first.after).toEqual(first.before)
+  expect([await count('deliveries'), await count('attempts')]).toEqual([90_000, 90_000])
 })

@@ -24,14 +24,17 @@ export interface DropStep {
 const stepRows = 1_000
 /** Of bodies; each is taken apart in pieces of 2 KiB. */
 const stepBytes = 32 * 1024 * 1024
+/** A project may have 10,000 endpoints, and a message a delivery for each. */
+const stepDeliveries = 10_000
 
 /**
- * Drops the earliest messages of a source, in one statement, which is one transaction of bounded size.
+ * Drops the earliest messages of a source, in one statement, which is one transaction of bounded size. From now on their
+ * deliveries are on their way out as well; see `removeOutlived`.
  *
  * @returns null when there is nothing left to drop.
  */
 export async function dropMessages(sql: Sql, step: DropStep): Promise<DroppedMessages | null> {
-  const values = [step.sourceId, step.after, step.below, step.status, stepRows, stepBytes]
+  const values = [step.sourceId, step.after, step.below, step.status, stepRows, stepBytes, stepDeliveries]
   const [row] = await sql.query<DroppedRow>(dropText, values)
   if (row === undefined || row.project_id === null || row.last_sequence === null) return null
   return {
@@ -54,28 +57,34 @@ interface DroppedRow {
 const dropText = `
   with doomed as materialized (
     select m.source_id, m.sequence, m.id, m.project_id
-      from (select x.source_id, x.sequence, x.id, x.project_id, octet_length(x.body) as bytes,
-                   sum(octet_length(x.body)) over (order by x.sequence rows unbounded preceding) as sum_bytes
-              from messages as x
-             where x.source_id = $1::text
-               and x.sequence > $2::bigint
-               and ($3::bigint is null or x.sequence < $3::bigint)
-             order by x.sequence
-             limit $5::int) as m
+      from (select x.*, sum(x.bytes) over earlier as sum_bytes, sum(x.deliveries) over earlier as sum_deliveries
+              from (select m.source_id, m.sequence, m.id, m.project_id, octet_length(m.body) as bytes,
+                           (select count(*) from deliveries as d where d.message_id = m.id) as deliveries
+                      from messages as m
+                     where m.source_id = $1::text
+                       and m.sequence > $2::bigint
+                       and ($3::bigint is null or m.sequence < $3::bigint)
+                     order by m.sequence
+                     limit $5::int) as x
+            window earlier as (order by x.sequence rows unbounded preceding)) as m
      where m.sum_bytes - m.bytes < $6::bigint
-  ), open as materialized (
-    select d.id
+       and m.sum_deliveries - m.deliveries < $7::bigint
+  ), delivery as materialized (
+    select d.id, d.next_attempt_at is not null as is_open
       from deliveries as d
      where d.message_id in (select m.id from doomed as m)
-       and d.next_attempt_at is not null
+       and d.message_dropped_at is null
      order by d.id
        for no key update
-  ), finished as (
+  ), marked as (
     update deliveries as d
-       set status = $4::text, next_attempt_at = null, updated_at = now()
-      from open as o
-     where d.id = o.id
-    returning d.id
+       set message_dropped_at = now(),
+           status = case when x.is_open then $4::text else d.status end,
+           next_attempt_at = null,
+           updated_at = case when x.is_open then now() else d.updated_at end
+      from delivery as x
+     where d.id = x.id
+    returning d.id, x.is_open
   ), removed as (
     delete from messages as m
      using doomed as x
@@ -83,5 +92,5 @@ const dropText = `
        and m.sequence = x.sequence
   )
   select count(*)::int as count, min(m.project_id) as project_id, max(m.sequence) as last_sequence,
-         array(select f.id from finished as f) as delivery_ids
+         array(select d.id from marked as d where d.is_open) as delivery_ids
     from doomed as m`

@@ -7,7 +7,8 @@
  * The **floor** of a log is the first sequence that is kept (`source_heads.first_sequence`). From its move on readers
  * see nothing below it, and those that had not read so far are told of a gap; so it does not matter when the rows go,
  * or how often the going is interrupted. The floor never passes what is fanned out, so that every message has had its
- * deliveries made; those that are still open when their message goes are **expired**.
+ * deliveries made; those that are still open when their message goes are **expired**. All of a message's deliveries follow
+ * it seven days later.
  *
  * A rule that becomes stricter holds at the next look; one that becomes looser brings nothing back.
  */

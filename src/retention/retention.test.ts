@@ -241,6 +241,21 @@ test('a step ends by the bytes of its bodies, but takes one message at least', a
   expect(counts).toEqual([2, 2])
 })
 
+test('a step ends by the deliveries of its messages, however many endpoints there are', async () => {
+  await publish(25)
+  await world.sql.query(
+    `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, created_at, updated_at)
+     select 'dlv_' || m.sequence || '_' || n, m.project_id, m.source_id, m.sequence, m.id, 'ept_' || n, 'delivered',
+            now(), now()
+       from messages as m
+      cross join generate_series(1, 1000) as n`,
+  )
+  const step = { sourceId, below: null, status: 'expired' } as const
+  expect(await dropMessages(world.sql, { ...step, after: 0 })).toMatchObject({ count: 10, deliveryIds: [] })
+  expect(await dropMessages(world.sql, { ...step, after: 10 })).toMatchObject({ count: 10 })
+  expect(await dropMessages(world.sql, { ...step, after: 20 })).toMatchObject({ count: 5 })
+})
+
 test('open deliveries expire with their messages, finished ones stay as they are, and who watches is told', async () => {
   const { id: failing } = await world.createEndpoint(projectId, (await answering(500)).url)
   const { id: good } = await world.createEndpoint(projectId, (await answering(200)).url)

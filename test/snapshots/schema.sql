@@ -61,11 +61,13 @@ create table deliveries (
   next_attempt_at timestamp with time zone,
   created_at timestamp with time zone not null,
   updated_at timestamp with time zone not null,
+  message_dropped_at timestamp with time zone,
   constraint deliveries_message_id_endpoint_id_unique UNIQUE (message_id, endpoint_id),
   constraint deliveries_pkey PRIMARY KEY (id)
 ) with (fillfactor=80);
 CREATE INDEX deliveries_due_index ON public.deliveries USING btree (endpoint_id, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 CREATE INDEX deliveries_endpoint_id_id_index ON public.deliveries USING btree (endpoint_id, id);
+CREATE INDEX deliveries_message_dropped_at_index ON public.deliveries USING btree (message_dropped_at) WHERE (message_dropped_at IS NOT NULL);
 CREATE INDEX deliveries_project_id_id_index ON public.deliveries USING btree (project_id, id);
 
 create table endpoint_states (

@@ -67,7 +67,7 @@ export function contextOf(attributes: Attributes): EventContext {
 }
 
 function checkAttribute(name: string, value: AttributeValue): AttributeIssue | null {
-  if (!/^[a-z0-9]+$/.test(name) || name === 'data' || name.length > maxNameLength)
+  if (name.length > maxNameLength || name === 'data' || !/^[a-z0-9]+$/.test(name))
     return issue('MALFORMED', shown(name), `is no attribute's name: these are a-z and 0-9, at most ${maxNameLength}`)
   const wrongValue = checkValue(value)
   if (wrongValue !== null) return issue('MALFORMED', name, wrongValue)

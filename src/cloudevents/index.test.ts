@@ -356,3 +356,31 @@ test.each([
 ])('%s as %s is refused', (body, contentType, detail) => {
   expect(detailOf(parsePlain(Buffer.from(body), contentType))).toEqual(detail)
 })
+
+test.each([
+  ['text/plain; charset=utf-8', 'é€', Buffer.from('é€')],
+  ['text/plain; charset=US-ASCII', 'e', Buffer.from('e')],
+  ['text/plain; charset=ISO-8859-1', 'é', Buffer.from([0xe9])],
+])('data of the type %s is in the encoding that it names', (type, data, bytes) => {
+  const event = only(structured(`,"datacontenttype":"${type}","data":"${data}"`))
+  expect(event.data).toEqual(bytes)
+  expect(event.context.dataContentType).toBe(type)
+})
+
+test.each([
+  ['us-ascii', 'é'],
+  ['iso-8859-1', '€'],
+  ['utf-16', 'e'],
+])('text is not passed off as %s', (charset, data) => {
+  const parsed = structured(`,"datacontenttype":"text/plain;charset=${charset}","data":"${data}"`)
+  expect(detailOf(parsed)).toBe(
+    `malformed: \`data\` cannot be written in the encoding ${charset} here: send it as \`data_base64\`.`,
+  )
+})
+
+test('a million members are refused without looking at each', () => {
+  const members = Array.from({ length: 1_000_000 }, (_, place) => `,"x${place}":null`).join('')
+  expect(detailOf(structured(members))).toBe('malformed: An event has at most 128 members.')
+  // Not even whether they are JSON.
+  expect(detailOf(structured(`${members},`))).toBe('malformed: An event has at most 128 members.')
+})

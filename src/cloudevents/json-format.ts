@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { isJsonType, parseMediaType } from '../kernel/media-type.ts'
+import { isJsonType, type MediaType, parseMediaType } from '../kernel/media-type.ts'
 import { checkAttributes, contextOf } from './attributes.ts'
 import { type AttributeValue, malformed, type Parsed, type ParsedEvent } from './event.ts'
 import { firstCharacter, itemsOf, type Member, membersOf } from './json-spans.ts'
@@ -11,6 +11,8 @@ import { firstCharacter, itemsOf, type Member, membersOf } from './json-spans.ts
 
 /** A batch is read and stored at once. */
 export const maxBatchEvents = 500
+/** Of one event, those that are null included: all attributes and the data fit, and no body can hold millions of them. */
+const maxMembers = 128
 
 /** @param contentType as the header has it; formats other than JSON are not accepted. */
 export function parseStructured(body: Buffer, contentType: string): Parsed {
@@ -70,8 +72,9 @@ function eventsOf(read: readonly (ParsedEvent | string)[], isList = false): Pars
 
 /** @returns the event, or a sentence that says what is wrong with it. */
 function readEvent(text: string, form: Form): ParsedEvent | string {
-  const members = membersOf(text)
+  const members = membersOf(text, maxMembers)
   if (members === null) return 'An event is a JSON object.'
+  if (members.length > maxMembers) return `An event has at most ${maxMembers} members.`
   const sorted = sortMembers(text, members, form)
   if (typeof sorted === 'string') return sorted
   const [wrong] = checkAttributes(sorted.attributes, form.required)
@@ -126,7 +129,16 @@ function readData({ data, base64 }: Sorted, contentType: string | null): Buffer 
   if (data === 'null') return Buffer.alloc(0)
   const text: unknown = data.startsWith('"') ? JSON.parse(data) : null
   if (typeof text !== 'string') return `\`data\` of the type ${type.essence} is a string, or stands in \`data_base64\`.`
-  return text.isWellFormed() ? Buffer.from(text) : '`data` holds half a surrogate pair, which no text can.'
+  if (!text.isWellFormed()) return '`data` holds half a surrogate pair, which no text can.'
+  return encodeText(text, type)
+}
+
+// The bytes are stored and sent on beside the type that names their encoding.
+function encodeText(text: string, { charset }: MediaType): Buffer | string {
+  if (['utf-8', 'utf8', null].includes(charset)) return Buffer.from(text)
+  if (charset === 'us-ascii' && /^[\0-\x7f]*$/.test(text)) return Buffer.from(text)
+  if (charset === 'iso-8859-1' && /^[\0-\xff]*$/.test(text)) return Buffer.from(text, 'latin1')
+  return `\`data\` cannot be written in the encoding ${charset?.slice(0, 64)} here: send it as \`data_base64\`.`
 }
 
 function decodeBase64(json: string): Buffer | null {

@@ -11,7 +11,7 @@ test('the text of each member is found as it stands', () => {
     fc.property(fc.dictionary(fc.string(), fc.json()), space, (object, gap) => {
       const members = Object.entries(object).map(([name, json]) => `${gap}${JSON.stringify(name)}${gap}:${gap}${json}`)
       const text = `${gap}{${members.join(`${gap},`)}${gap}}${gap}`
-      const found = membersOf(text)
+      const found = membersOf(text, 100)
       expect(found?.map(({ name }) => name)).toEqual(Object.keys(object))
       expect(slices(text, found)).toEqual(Object.values(object))
     }),
@@ -63,4 +63,16 @@ test('depth costs no stack', () => {
 
 test('a list is not read further than asked', () => {
   expect(itemsOf('[1,2,3,4 and what is no JSON', 2)).toHaveLength(3)
+})
+
+test('an object is not read further than asked', () => {
+  expect(membersOf('{"a":1,"b":2,"c":3 and what is no JSON', 2)).toHaveLength(3)
+})
+
+test('ten million open brackets take a few bytes each', () => {
+  const many = 10_000_000
+  const text = '['.repeat(many)
+  const bytesBefore = process.memoryUsage().rss
+  expect(itemsOf(text, 500)).toBeNull()
+  expect(process.memoryUsage().rss - bytesBefore).toBeLessThan(8 * many)
 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { newId } from '../kernel/ids.ts'
-import { decodeCursor, decodeListCursor, encodeCursor, encodeListCursor } from './cursor.ts'
+import { decodeCursor, decodeListCursor, decodePlaces, encodeCursor, encodeListCursor, encodePlaces } from './cursor.ts'
 
 const place = { projectId: newId('prj'), sourceId: newId('src'), logEpoch: newId('log'), sequence: 41 }
 const item = { list: 'deliveries:newest', projectId: newId('prj'), key: 'Größe "1"\n😀' }
@@ -12,6 +12,22 @@ test('a cursor leads back to its place', () => {
   expect(decodeListCursor(encodeListCursor(item))).toEqual(item)
   expect(encodeCursor(place)).toMatch(/^[\w-]+$/)
   expect(encodeCursor(place).length).toBeLessThan(180)
+})
+
+test('the places of a hundred sources fit into one text, which a header can carry', () => {
+  const places = Array.from({ length: 100 }, (_, index) => ({
+    projectId: place.projectId,
+    sourceId: newId('src'),
+    logEpoch: 'abcdefghijkl',
+    sequence: 10 ** 9 + index,
+  }))
+  const text = encodePlaces(places)
+  expect(text.length).toBeLessThan(9_000)
+  expect(decodePlaces(text)).toEqual(places)
+  expect(decodePlaces(encodePlaces([...places, place]))).toBeNull()
+  expect(encodePlaces([place])).toBe(encodeCursor(place))
+  expect(decodePlaces(encodeCursor(place))).toEqual([place])
+  expect(decodeCursor(text)).toBeNull()
 })
 
 test('a cursor of one kind is not taken for the other', () => {
@@ -43,11 +59,18 @@ test.each([
   ['an id of another kind', raw(JSON.stringify(['m1', place.sourceId, place.sourceId, place.logEpoch, 1]))],
   ['nested lists', raw('['.repeat(700) + ']'.repeat(700))],
   ['very long', 'A'.repeat(1_000_000)],
+  ['a vector of nothing', raw(JSON.stringify(['v1', place.projectId]))],
+  ['a vector of one', raw(JSON.stringify(['v1', place.projectId, place.sourceId, 'a', 1]))],
+  [
+    'a vector with a part missing',
+    raw(JSON.stringify(['v1', place.projectId, place.sourceId, 'a', 1, place.sourceId, 'a'])),
+  ],
   ['a NUL', raw(JSON.stringify(['l1', 'sources', place.projectId, 'a\0b']))],
   ['a lone surrogate', raw(JSON.stringify([...parts.slice(0, 3), '\ud800', 1]))],
 ])('garbage is refused, not thrown: %s', (_, text) => {
   expect(decodeCursor(text)).toBeNull()
   expect(decodeListCursor(text)).toBeNull()
+  expect(decodePlaces(text)).toBeNull()
 })
 
 test('any cursor with one character changed is refused or is another place, never an error', () => {

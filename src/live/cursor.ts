@@ -27,18 +27,53 @@ export interface ListCursor {
 /** Characters. Far above what we make, far below what would cost anything to look at. */
 const maxCursorLength = 2_048
 
+/** Places of one vector, and its characters: what fits into a request header. */
+const maxPlaces = 100
+const maxVectorLength = 12_288
+
 export function encodeCursor(cursor: MessageCursor): string {
   return encode(['m1', cursor.projectId, cursor.sourceId, cursor.logEpoch, cursor.sequence])
 }
 
 /** @returns null for anything that `encodeCursor` did not make. */
 export function decodeCursor(text: string): MessageCursor | null {
-  const parts = decode(text, 'm1', 5)
+  const parts = decode(text, 'm1', { count: 5 })
   if (parts === null) return null
   const [, projectId, sourceId, logEpoch, sequence] = parts
   if (!isIdText('prj', projectId) || !isIdText('src', sourceId)) return null
   if (typeof logEpoch !== 'string' || !isSequence(sequence)) return null
   return { projectId, sourceId, logEpoch, sequence }
+}
+
+/**
+ * The places of one or several sources of a project in one text. Of one source it is its cursor.
+ *
+ * @param places one per source; 1 to 100.
+ */
+export function encodePlaces(places: readonly MessageCursor[]): string {
+  const [first] = places
+  if (first === undefined) throw new RangeError('a place is needed')
+  if (places.length === 1) return encodeCursor(first)
+  return encode([
+    'v1',
+    first.projectId,
+    ...places.flatMap(({ sourceId, logEpoch, sequence }) => [sourceId, logEpoch, sequence]),
+  ])
+}
+
+/** @returns null for anything that `encodePlaces` did not make. */
+export function decodePlaces(text: string): MessageCursor[] | null {
+  const single = decodeCursor(text)
+  if (single !== null) return [single]
+  const [, projectId, ...fields] = decode(text, 'v1', { maxLength: maxVectorLength }) ?? []
+  if (!isIdText('prj', projectId) || fields.length < 6 || fields.length > 3 * maxPlaces) return null
+  const places: MessageCursor[] = []
+  for (let index = 0; index < fields.length; index += 3) {
+    const [sourceId, logEpoch, sequence] = fields.slice(index, index + 3)
+    if (!isIdText('src', sourceId) || typeof logEpoch !== 'string' || !isSequence(sequence)) return null
+    places.push({ projectId, sourceId, logEpoch, sequence })
+  }
+  return places
 }
 
 export function encodeListCursor(cursor: ListCursor): string {
@@ -47,7 +82,7 @@ export function encodeListCursor(cursor: ListCursor): string {
 
 /** @returns null for anything that `encodeListCursor` did not make. */
 export function decodeListCursor(text: string): ListCursor | null {
-  const parts = decode(text, 'l1', 4)
+  const parts = decode(text, 'l1', { count: 4 })
   if (parts === null) return null
   const [, list, projectId, key] = parts
   if (typeof list !== 'string' || typeof key !== 'string' || !isIdText('prj', projectId)) return null
@@ -58,10 +93,11 @@ function encode(parts: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(parts)).toString('base64url')
 }
 
-function decode(text: string, kind: string, length: number): unknown[] | null {
-  if (text.length === 0 || text.length > maxCursorLength) return null
+/** @param bounds how many parts there are, and of how many characters the text is at most. */
+function decode(text: string, kind: string, bounds: { count?: number; maxLength?: number }): unknown[] | null {
+  if (text.length === 0 || text.length > (bounds.maxLength ?? maxCursorLength)) return null
   const parts = parse(text)
-  if (!Array.isArray(parts) || parts.length !== length || parts[0] !== kind) return null
+  if (!Array.isArray(parts) || parts.length !== (bounds.count ?? parts.length) || parts[0] !== kind) return null
   if (!parts.every((part) => typeof part === 'number' || isStorable(part))) return null
   return encode(parts) === text ? parts : null
 }

@@ -8,8 +8,10 @@ export { type Bus, configurationChannel, deliveriesChannel, sourceChannel, tasks
 export {
   decodeCursor,
   decodeListCursor,
+  decodePlaces,
   encodeCursor,
   encodeListCursor,
+  encodePlaces,
   type ListCursor,
   type MessageCursor,
 } from './cursor.ts'

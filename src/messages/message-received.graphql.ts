@@ -2,12 +2,10 @@ import { abortable } from '../graphql/abortable.ts'
 import { builder } from '../graphql/builder.ts'
 import type { Context } from '../graphql/context.ts'
 import { badUserInput, requestError } from '../graphql/request-error.ts'
-import type { SourceId } from '../kernel/ids.ts'
 import { unreachable } from '../kernel/unreachable.ts'
-import { decodeCursor, type MessageCursor } from '../live/cursor.ts'
 import type { FeedEvent, FeedNote, FeedPosition } from '../live/feed.ts'
 import type { Source } from '../sources/index.ts'
-import { headOf, loadSource, SourceNode } from '../sources/sources.graphql.ts'
+import { loadSource, SourceNode } from '../sources/sources.graphql.ts'
 import { filteredEvents } from './filtered-events.ts'
 import { filteredMessage } from './filtered-message.ts'
 import type { StoredMessage } from './message.ts'
@@ -15,6 +13,7 @@ import { compileFilterArgument, MessageFilterInput } from './message-filter.grap
 import type { CompiledFilter } from './message-filter.ts'
 import { MessageNode } from './messages.graphql.ts'
 import { cursorIn } from './source-messages.graphql.ts'
+import { beginStream } from './stream-begin.ts'
 
 type Event = FeedEvent<StoredMessage>
 type EventOf<Kind extends Event['kind']> = Extract<Event, { kind: Kind }>
@@ -105,7 +104,11 @@ sequence within its source. Scope: LISTEN.`,
       after: t.arg({
         type: ['Cursor'],
         description:
-          'The last cursor of each source. A source without one begins now; one of a source not asked for counts for nothing.',
+          'The last cursor of each source. A source without one begins at `since`; one of a source not asked for counts for nothing.',
+      }),
+      since: t.arg({
+        type: 'DateTime',
+        description: 'Begin with the first message that is kept and was received at or after this time; null is now.',
       }),
       filter: t.arg({
         type: MessageFilterInput,
@@ -113,9 +116,9 @@ sequence within its source. Scope: LISTEN.`,
           'Only these; the place moves over the others. Null is all. The name of a source is the one it had at the beginning.',
       }),
     },
-    subscribe: async (_root, { sourceIds, after, filter }, context) => {
+    subscribe: async (_root, { filter, ...where }, context) => {
       const compiled = filter ? compileFilterArgument(filter) : null
-      const { sources, positions } = await beginOf(context, sourceIds, after ?? [])
+      const { sources, positions } = await beginOf(context, where)
       const open = (signal: AbortSignal) => context.services.feed.open({ positions, signal })
       return abortable(compiled === null ? open : (signal) => matching(open(signal), sources, compiled))
     },
@@ -138,46 +141,34 @@ function matching(
 
 interface Begin {
   readonly sources: Source[]
-  readonly positions: FeedPosition[]
+  readonly positions: readonly FeedPosition[]
+}
+
+interface Where {
+  readonly sourceIds: readonly string[]
+  readonly after?: readonly string[] | null | undefined
+  readonly since?: Date | null | undefined
 }
 
 /** Where the stream begins in each source; all that can be wrong with the places is found before it does. */
-async function beginOf(context: Context, sourceIds: string[], after: string[]): Promise<Begin> {
+async function beginOf(context: Context, { sourceIds, after, since }: Where): Promise<Begin> {
   if (sourceIds.length < 1 || sourceIds.length > maxSources) throw badUserInput('`sourceIds` needs 1 to 100 sources.')
-  if (after.length > maxSources) throw badUserInput('`after` needs one cursor per source, 100 at most.')
+  if ((after?.length ?? 0) > maxSources) throw badUserInput('`after` needs one cursor per source, 100 at most.')
   const sources = await Promise.all([...new Set(sourceIds)].map((id) => existingSource(context, id)))
-  const places = new Map<SourceId, MessageCursor>()
-  for (const place of after.map((text) => placeOf(context, text))) places.set(place.sourceId, place)
-  const positions = await Promise.all(sources.map(({ id }) => positionIn(context, id, places.get(id))))
-  return { sources, positions }
+  const begin = await beginStream(context.services.messages, {
+    projectId: context.viewer.projectId,
+    sourceIds: sources.map(({ id }) => id),
+    after: after ?? [],
+    since: since ?? null,
+  })
+  if (begin.kind === 'refused') throw badUserInput(begin.message)
+  return { sources, positions: begin.positions }
 }
 
 async function existingSource(context: Context, id: string): Promise<Source> {
   const source = await loadSource(context, id)
   if (source === null) throw requestError('NOT_FOUND', `There is no source ${id} that the key may use.`)
   return source
-}
-
-function placeOf({ viewer }: Context, text: string): MessageCursor {
-  const place = decodeCursor(text)
-  if (place === null || place.projectId !== viewer.projectId) {
-    throw badUserInput('`after` holds something that is not a cursor of a source in this project.')
-  }
-  return place
-}
-
-// A place of another epoch is from before a restored backup: the feed tells of the gap. So it does of one that expired.
-async function positionIn(
-  context: Context,
-  sourceId: SourceId,
-  place: MessageCursor | undefined,
-): Promise<FeedPosition> {
-  if (place === undefined) return { sourceId, after: 'now' }
-  const head = await headOf(context, sourceId)
-  if (place.logEpoch === head.logEpoch && place.sequence > head.lastSequence) {
-    throw badUserInput('`after` holds a place that the log has not reached.')
-  }
-  return { sourceId, after: place.sequence, logEpoch: place.logEpoch }
 }
 
 async function sourceOf(event: Event, _args: object, context: Context): Promise<Source> {

@@ -47,6 +47,11 @@ export interface MessageStore {
   pages(places: readonly LogPlace[], order: LogOrder, limits: PageLimits): Promise<StoredMessage[][]>
   /** The same without the bodies. The bound on bytes is one on header fields. */
   pagesWithoutBodies(places: readonly LogPlace[], order: LogOrder, limits: PageLimits): Promise<MessageHead[][]>
+  /**
+   * The first message that is kept and was received at or after a time; the one to come where there is none, or no source.
+   * Exact as long as messages are not stored more than 10 s out of the order in which they were received.
+   */
+  firstSequenceSince(sourceId: SourceId, since: Date): Promise<number>
   /** Those that are gone or another project's are left out, and what exceeds the bytes; one is given at least. */
   byIds(projectId: ProjectId, ids: readonly MessageId[], maxBytes: number): Promise<FoundMessages>
 }
@@ -73,6 +78,10 @@ export function createMessageStore(sql: Sql): MessageStore {
     async pagesWithoutBodies(places, order, limits) {
       const rows = await readPages<HeadedRow>(sql, pagesText(order, headers), { places, limits })
       return rows.map((page) => page.map(headOf))
+    },
+    async firstSequenceSince(sourceId, since) {
+      const [found] = await sql.query<{ sequence: number }>(sinceText, [sourceId, since])
+      return found?.sequence ?? 1
     },
     async byIds(projectId, ids, maxBytes) {
       const rows = await sql.query<MessageRow & { found: number }>(byIdsText, [projectId, ids, maxBytes])
@@ -154,6 +163,38 @@ function pagesText(order: LogOrder, part: typeof bodies | typeof headers): strin
    where m.bytes - octet_length(m.${part.bounding}) < $4::bigint
    order by m.place, m.sequence ${direction}`
 }
+
+// Halves the kept part of the log until two neighbours are found of which the earlier was received more than 10 s before
+// the time, and by that all that stand before it were too early. From there on the messages are looked at one by one.
+// Indexes: messages_pkey, source_heads_pkey.
+const sinceText = `
+  with recursive head as materialized (
+    select h.source_id, h.first_sequence, h.last_sequence
+      from source_heads as h
+     where h.source_id = $1::text
+  ), search (low, high) as (
+    select h.first_sequence - 1, h.last_sequence + 1
+      from head as h
+    union all
+    select case when probe.is_early then q.middle else q.low end,
+           case when probe.is_early then q.high else q.middle end
+      from (select x.low, x.high, (x.low + x.high) / 2 as middle
+              from search as x
+             where x.high - x.low > 1) as q
+     cross join lateral (
+       select coalesce(bool_and(m.received_at < $2::timestamptz - interval '10 seconds'), true) as is_early
+         from messages as m
+        where m.source_id = $1::text
+          and m.sequence = q.middle) as probe
+  )
+  select coalesce((select m.sequence
+                     from messages as m
+                    where m.source_id = $1::text
+                      and m.sequence > (select max(x.low) from search as x)
+                      and m.received_at >= $2::timestamptz
+                    order by m.sequence
+                    limit 1), h.last_sequence + 1) as sequence
+    from head as h`
 
 // Indexes: messages_id_unique, source_heads_pkey.
 const byIdsText = `

@@ -9,7 +9,10 @@ import { type AddressSet, parseAddressSet } from '../kernel/address-set.ts'
  * one who told us is trusted, it is believed about the one before.
  */
 
-/** Finds the address of a request's sender. Never throws; empty when the peer has gone already. */
+/**
+ * Finds the address of a request's sender. Never throws; empty when it cannot be known: no list of networks has that.
+ * The proxy's own address must not stand for it, since it may be in such a list, and a sender can make a header unreadable.
+ */
 export type ClientAddressOf = (request: Pick<IncomingMessage, 'socket' | 'headers'>) => string
 
 /** More hops than this are not followed. */
@@ -36,22 +39,22 @@ export function remoteAddressOf({ remoteAddress = '' }: Socket): string {
 function forwardedAddress(headers: IncomingMessage['headers'], peer: string, trusted: AddressSet): string {
   const { 'x-forwarded-for': list, forwarded } = headers
   // Node joins repeated ones.
-  const byList = typeof list === 'string' ? walk(hopsOfList(list), peer, trusted) : null
-  const byForwarded = typeof forwarded === 'string' ? walk(hopsOfForwarded(forwarded), peer, trusted) : null
+  const byList = typeof list === 'string' ? walk(hopsOfList(list), trusted) : null
+  const byForwarded = typeof forwarded === 'string' ? walk(hopsOfForwarded(forwarded), trusted) : null
   if (byList === null || byForwarded === null) return byList ?? byForwarded ?? peer
   // One of the two was not written by our proxy but passed through from the sender; which one, we cannot know.
-  return byList === byForwarded ? byList : peer
+  return byList === byForwarded ? byList : unknown
 }
 
+const unknown = ''
+
 /** @param hops from the last to the first; null for one that tells no address. */
-function walk(hops: readonly (string | null)[], peer: string, trusted: AddressSet): string {
-  let last = peer
+function walk(hops: readonly (string | null)[], trusted: AddressSet): string {
   for (const hop of hops) {
-    if (hop === null) return last
-    last = hop
-    if (!trusted.has(hop)) return last
+    if (hop === null) return unknown
+    if (!trusted.has(hop)) return hop
   }
-  return last
+  return hops.at(-1) ?? unknown
 }
 
 function hopsOfList(text: string): (string | null)[] {

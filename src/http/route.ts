@@ -31,8 +31,8 @@ export interface Exchange {
   /** Also in the answer's `x-request-id` and in the log line. */
   readonly requestId: string
   /**
-   * IP address of the client: the peer's, or what trusted proxies tell. IPv4 in its usual spelling. Empty when the peer has
-   * gone already.
+   * IP address of the client: the peer's, or what trusted proxies tell. IPv4 in its usual spelling. Empty when it cannot be
+   * known: the proxy's headers say nothing clear, or the peer has gone already.
    */
   readonly remoteAddress: string
   /** Adds fields to the one log line of this request. */

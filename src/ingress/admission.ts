@@ -46,7 +46,7 @@ export function methodNotAllowed(method: string, { allowedMethods }: IngressSour
 
 function checkAddress({ remoteAddress }: RequestHead, { allowedNetworks }: IngressSource): Refused | null {
   if (allowedNetworks === null || allowedNetworks.has(remoteAddress)) return null
-  const detail = `This source takes nothing from the address ${remoteAddress}.`
+  const detail = `This source takes nothing from ${remoteAddress === '' ? 'an unknown address' : `the address ${remoteAddress}`}.`
   return refused('ADDRESS_NOT_ALLOWED', problem(403, 'ADDRESS_NOT_ALLOWED', detail))
 }
 

@@ -47,6 +47,19 @@ test.each<[string, Record<string, string>, number]>([
   }
 })
 
+test.each<[string, Record<string, string>]>([
+  ['says another thing in the other header', { 'x-forwarded-for': '192.0.2.7', forwarded: 'for=198.51.100.1' }],
+  ['makes the header unreadable', { forwarded: 'for=192.0.2.7;x=", for="[2001:db8::1]"' }],
+  ['leaves no address behind', { 'x-forwarded-for': 'unknown' }],
+])('a sender that %s is not taken for the proxy, though its network is allowed', async (name, headers) => {
+  const source = await gateway.createSource({
+    name: `from-proxy-${name.replaceAll(/\W+/g, '-')}`,
+    allowedNetworks: ['127.0.0.0/8'],
+  })
+  expect((await send(source.ingressUrl, { body: '{}' })).status).toBe(202)
+  expect((await send(source.ingressUrl, { body: '{}', headers })).status).toBe(403)
+})
+
 test('the address that proxies tell is kept with the message', async () => {
   const source = await gateway.createSource({ name: 'behind-proxy' })
   const headers = { 'x-forwarded-for': '192.0.2.1:4711' }

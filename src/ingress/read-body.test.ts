@@ -1,7 +1,12 @@
 import { PassThrough } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { newId } from '../kernel/ids.ts'
 import { createBodyBudget, readBody } from './read-body.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
 
 const sourceId = newId('src')
 const otherId = newId('src')
@@ -16,6 +21,25 @@ test('a body is read whole, and what it took can be given back', async () => {
   expect(budget.take(sourceId, 1)).toBe(false)
   budget.give(sourceId, 10)
   expect(budget.take(sourceId, 10)).toBe(true)
+})
+
+test('a body in the smallest chunks costs hardly more memory than its bytes', async () => {
+  const bytes = 300_000
+  const budget = createBodyBudget(bytes * 4)
+  const stream = new PassThrough()
+  const reading = readBody(stream, { sourceId, maxBytes: bytes, budget })
+  // Each on its own memory, as the HTTP parser gives them; the garbage of earlier ones may be collected meanwhile.
+  const made: WeakRef<Buffer>[] = []
+  for (let count = 0; count < bytes; count += 1) {
+    const chunk = Buffer.alloc(1, count % 256)
+    if (count % 1_000 === 0) made.push(new WeakRef(chunk))
+    stream.write(chunk)
+    if (count % 10_000 === 0) await new Promise(setImmediate)
+  }
+  collectGarbage()
+  expect(made.filter((reference) => reference.deref() !== undefined).length).toBeLessThan(10)
+  stream.end()
+  expect(await reading).toEqual({ kind: 'read', body: Buffer.from(Array.from({ length: bytes }, (_, at) => at % 256)) })
 })
 
 test.each([

@@ -45,6 +45,9 @@ export interface ReadBodyOptions {
   readonly budget: BodyBudget
 }
 
+/** A chunk costs some 200 bytes by itself, and a sender can make each as small as one byte. */
+const maxChunks = 512
+
 /**
  * Reads a body of at most `maxBytes`. What it takes from the budget is the caller's to give back when it is `read`;
  * otherwise nothing is kept. Beyond the limit nothing more is kept, whatever still comes.
@@ -53,6 +56,7 @@ export interface ReadBodyOptions {
  */
 export function readBody(stream: Readable, { sourceId, maxBytes, budget }: ReadBodyOptions): Promise<ReadBody> {
   const { promise, resolve } = Promise.withResolvers<ReadBody>()
+  const pieces: Buffer[] = []
   const chunks: Buffer[] = []
   let bytes = 0
   let isOver = false
@@ -62,6 +66,7 @@ export function readBody(stream: Readable, { sourceId, maxBytes, budget }: ReadB
     isOver = true
     if (result.kind !== 'read') {
       budget.give(sourceId, bytes)
+      pieces.length = 0
       chunks.length = 0
     }
     resolve(result)
@@ -72,8 +77,9 @@ export function readBody(stream: Readable, { sourceId, maxBytes, budget }: ReadB
     if (!budget.take(sourceId, chunk.length)) return end({ kind: 'no-room', bytes })
     bytes += chunk.length
     chunks.push(chunk)
+    if (chunks.length === maxChunks) pieces.push(Buffer.concat(chunks.splice(0)))
   })
-  stream.once('end', () => end({ kind: 'read', body: joined(chunks, bytes) }))
+  stream.once('end', () => end({ kind: 'read', body: joined([...pieces, ...chunks], bytes) }))
   stream.once('error', () => end({ kind: 'aborted', bytes }))
   stream.once('close', () => end({ kind: 'aborted', bytes }))
   // The sender may have gone while its source was looked up: then nothing of this comes any more.
@@ -81,7 +87,7 @@ export function readBody(stream: Readable, { sourceId, maxBytes, budget }: ReadB
   return promise
 }
 
-function joined(chunks: Buffer[], bytes: number): Buffer {
+function joined(chunks: readonly Buffer[], bytes: number): Buffer {
   const [only] = chunks
   return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, bytes)
 }

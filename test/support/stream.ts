@@ -11,6 +11,9 @@ export interface MessageEvent {
   readonly __typename: 'MessageReceived' | 'MessagesSkipped' | 'CaughtUp' | 'Progressed'
   readonly cursor: string
   readonly message?: StreamedMessage
+  /** Of what was skipped. */
+  readonly fromSequence?: number
+  readonly toSequence?: number
 }
 
 /** A subscriber that goes on after its last cursor whenever its connection ends, as a client of ours should. */
@@ -30,6 +33,7 @@ const query = `subscription ($sourceIds: [ID!]!, $after: [Cursor!]) {
     __typename
     cursor
     ... on MessageReceived { message { id sequence body } }
+    ... on MessagesSkipped { fromSequence toSequence }
   }
 }`
 

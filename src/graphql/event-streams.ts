@@ -5,22 +5,25 @@ import type { KeyWatch } from './key-watch.ts'
 import type { OperationStream } from './operation-stream.ts'
 import { unauthenticated } from './request-error.ts'
 
+/** Results as Yoga takes them: it writes a result by its own `stringify` where there is one. */
+export type EventStream = AsyncGenerator<ExecutionResult & { readonly stringify?: () => string }, void, void>
+
 /** The subscriptions that run as GraphQL over SSE: one response each. */
 export interface EventStreams {
   /** The same stream, which also ends with its key and with the server, and whose response is cut when its reader stalls. */
-  open(stream: OperationStream, reader: { readonly viewer: Viewer; readonly response: ServerResponse }): OperationStream
+  open(stream: OperationStream, reader: { readonly viewer: Viewer; readonly response: ServerResponse }): EventStream
   /** Ends all streams: their readers are told that they are complete. */
   close(): Promise<void>
 }
 
 /** @param stalledMs a reader that takes nothing for this long is cut off. */
 export function createEventStreams(deps: { readonly keys: KeyWatch; readonly stalledMs: number }): EventStreams {
-  const streams = new Set<OperationStream>()
+  const streams = new Set<EventStream>()
 
   function open(
     inner: OperationStream,
     { viewer, response }: { viewer: Viewer; response: ServerResponse },
-  ): OperationStream {
+  ): EventStream {
     let lastResult: ExecutionResult | null = null
     /** Whether an event waits for its reader to take it. */
     let isGiven = false
@@ -32,7 +35,7 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
       streams.delete(outer)
       stopWatching()
     }
-    const outer: OperationStream = {
+    const outer: EventStream = {
       async next() {
         isGiven = false
         const result = await inner.next()
@@ -40,16 +43,18 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
           isGiven = true
           // Each time, for Yoga turns it off when the answer begins.
           response.socket?.setTimeout(deps.stalledMs)
-          return result
+          const { value } = result
+          return { done: false, value: { stringify: () => value.toString() } }
         }
         ended()
         const last = lastResult
         lastResult = null
-        return last === null ? result : { done: false, value: last }
+        return last === null ? { done: true, value: undefined } : { done: false, value: last }
       },
       async return() {
         ended()
-        return await inner.return()
+        await inner.return()
+        return { done: true, value: undefined }
       },
       async throw(error) {
         await outer.return()

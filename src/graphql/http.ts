@@ -5,9 +5,8 @@ import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Logger } from '../kernel/log.ts'
 import { toClientError } from './client-error.ts'
-import type { EventStreams } from './event-streams.ts'
+import type { EventStream, EventStreams } from './event-streams.ts'
 import { graphiqlOptions } from './graphiql.ts'
-import type { OperationStream } from './operation-stream.ts'
 import { malformedRequest, type OperationRequest, type Operations } from './operations.ts'
 import { badUserInput, requestError } from './request-error.ts'
 
@@ -81,7 +80,7 @@ async function run(
   deps: HttpDeps,
   params: OperationRequest,
   { request, response, requestId }: NodeExchange,
-): Promise<ExecutionResult | OperationStream> {
+): Promise<ExecutionResult | EventStream> {
   const { operations, authenticator, streams, log } = deps
   try {
     const viewer = await authenticator.authenticate(request.headers.authorization)

@@ -1,14 +1,21 @@
 import { setTimeout } from 'node:timers/promises'
-import type { ExecutionResult } from 'graphql'
 
-/** The results of a subscription, one per event. */
-export type OperationStream = AsyncGenerator<ExecutionResult, void, void>
+/** The results of a subscription, one per event, as JSON in UTF-8. Others may have them too: they are not to be changed. */
+export type OperationStream = AsyncGenerator<Buffer, void, void>
 
-interface EventHandling {
-  /** Never rejects. */
-  execute(event: unknown): Promise<ExecutionResult>
+/** What a client is told of an event. */
+export interface EventResult {
+  readonly json: Buffer
+  /** The database could not answer for it. */
+  readonly isUnavailable: boolean
+}
+
+export interface EventHandling {
+  execute(event: object): Promise<EventResult>
   /** What to tell the client when the source fails. */
-  failed(error: unknown): ExecutionResult
+  failed(error: unknown): EventResult
+  /** Called once, when no further event will be executed. */
+  ended(): void
 }
 
 /**
@@ -18,22 +25,24 @@ interface EventHandling {
  * Not a generator function: those hold back `return()` while a `next()` waits, and a subscription that waits for events
  * could not be ended.
  */
-export function operationStream(source: AsyncIterable<unknown>, handling: EventHandling): OperationStream {
+export function operationStream(source: AsyncIterable<object>, handling: EventHandling): OperationStream {
   const events = source[Symbol.asyncIterator]()
   const controller = new AbortController()
   const ended = controller.signal
+  ended.addEventListener('abort', () => handling.ended(), { once: true })
   const end = { done: true, value: undefined } as const
   const stream: OperationStream = {
     async next() {
       if (ended.aborted) return end
       try {
         const event = await events.next()
-        if (ended.aborted || event.done) return end
+        if (event.done) controller.abort()
+        if (ended.aborted) return end
         const value = await executeWhenAvailable(() => handling.execute(event.value), ended)
         return ended.aborted ? end : { done: false, value }
       } catch (error) {
         controller.abort()
-        return { done: false, value: handling.failed(error) }
+        return { done: false, value: handling.failed(error).json }
       }
     },
     async return() {
@@ -54,18 +63,11 @@ export function operationStream(source: AsyncIterable<unknown>, handling: EventH
 const firstRetryMs = 500
 const maxRetryMs = 5_000
 
-async function executeWhenAvailable(
-  execute: () => Promise<ExecutionResult>,
-  ended: AbortSignal,
-): Promise<ExecutionResult> {
+async function executeWhenAvailable(execute: () => Promise<EventResult>, ended: AbortSignal): Promise<Buffer> {
   for (let retryMs = firstRetryMs; ; retryMs = Math.min(2 * retryMs, maxRetryMs)) {
-    const result = await execute()
-    if (ended.aborted || !isUnavailable(result)) return result
+    const { json, isUnavailable } = await execute()
+    if (ended.aborted || !isUnavailable) return json
     await setTimeout(retryMs, undefined, { signal: ended }).catch(() => undefined)
-    if (ended.aborted) return result
+    if (ended.aborted) return json
   }
-}
-
-function isUnavailable({ errors = [] }: ExecutionResult): boolean {
-  return errors.some(({ extensions }) => extensions.code === 'UNAVAILABLE')
 }

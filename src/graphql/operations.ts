@@ -3,7 +3,6 @@ import {
   type ExecutionArgs,
   type ExecutionResult,
   executeRootSelectionSet,
-  executeSubscriptionEvent,
   type GraphQLError,
   type GraphQLSchema,
   OperationTypeNode,
@@ -18,6 +17,7 @@ import { createAnswerBudget } from './answer-budget.ts'
 import { toClientError } from './client-error.ts'
 import type { Context } from './context.ts'
 import { documentCache } from './document-cache.ts'
+import { createEventExecution, eventResultOf } from './event-execution.ts'
 import { variablesProblem } from './limits.ts'
 import { objectProblem } from './object-limit.ts'
 import { type OperationStream, operationStream } from './operation-stream.ts'
@@ -31,7 +31,8 @@ import type { Services } from './services.ts'
  *   authenticated ▸ parsed (tokens) ▸ shape (depth, fields, aliases) ▸ validated ▸ variables ▸ objects ▸ executed ▸ masked
  *
  * A subscription's source stream is executed event by event, each with a context of its own: what an earlier event
- * loaded is never shown again. Sources alone are remembered, until configuration changes.
+ * loaded is never shown again. Sources alone are remembered, until configuration changes. Subscribers who would be told
+ * the same of an event share one execution.
  */
 
 /** As a transport received it; nothing is checked yet. */
@@ -71,7 +72,10 @@ export function createOperations(deps: {
   const mask = masking(log)
   const eventServices = { ...services, sources: rememberedSources(services.sources, deps.epochs) }
   const contextOf = (viewer: Viewer): Context => ({ viewer, services, budget: createAnswerBudget() })
-  const eventContextOf = (viewer: Viewer): Context => ({ ...contextOf(viewer), services: eventServices })
+  const eventHandlingOf = createEventExecution({
+    contextOf: (viewer) => ({ ...contextOf(viewer), services: eventServices }),
+    mask: mask.result,
+  })
 
   function prepare(request: OperationRequest, { viewer, requestId }: Caller): ReturnType<Operations['prepare']> {
     if (viewer === null) return [unauthenticated()]
@@ -98,20 +102,16 @@ export function createOperations(deps: {
   }
 
   async function execute(operation: PreparedOperation): Promise<ExecutionResult | OperationStream> {
-    const { viewer, requestId } = operation.caller
+    const { requestId } = operation.caller
     try {
       if (operation.kind !== OperationTypeNode.SUBSCRIPTION) {
         return mask.result(await executeRootSelectionSet(operation.validated), requestId)
       }
-      const subscription = operation.validated as ValidatedSubscriptionArgs
-      const source = await createSourceEventStream(subscription)
+      const source = await createSourceEventStream(operation.validated as ValidatedSubscriptionArgs)
       if (!(Symbol.asyncIterator in source)) return mask.result(source, requestId)
-      return operationStream(source, {
-        execute: async (rootValue) => {
-          const contextValue = eventContextOf(viewer)
-          return mask.result(await executeSubscriptionEvent({ ...subscription, rootValue, contextValue }), requestId)
-        },
-        failed: (error) => ({ errors: mask.errors([error], requestId) }),
+      return operationStream(source as AsyncIterable<object>, {
+        ...eventHandlingOf(operation),
+        failed: (error) => eventResultOf({ errors: mask.errors([error], requestId) }),
       })
     } catch (error) {
       return { errors: mask.errors([error], requestId) }

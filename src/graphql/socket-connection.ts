@@ -15,6 +15,8 @@ const fragmentBytes = 256 * 1024
 export interface Connection {
   /** Speaks the protocol until the socket is gone. */
   run(protocol: Server<SocketExtra>, extra: SocketExtra): void
+  /** Resolves when the client has taken the frame, or the socket is closed. */
+  send(frame: Buffer): Promise<void>
   close(code: number, reason: string): void
   /** Resolves when the socket is gone. */
   readonly gone: Promise<void>
@@ -30,8 +32,7 @@ export interface ConnectionOptions {
 }
 
 /**
- * graphql-ws waits for each frame to be taken before it asks for the next event, so a slow client slows its own
- * subscriptions. One that takes nothing at all, or answers no ping, is cut off; one that takes a large frame slowly is not.
+ * Each frame is waited for to be taken before the next event is asked for, so a slow client slows its own subscriptions. One that takes nothing at all, or answers no ping, is cut off; one that takes a large frame slowly is not.
  */
 export function openConnection({ socket, stalledMs, log }: ConnectionOptions): Connection {
   const outbox = openOutbox(socket, () => {
@@ -79,13 +80,13 @@ export function openConnection({ socket, stalledMs, log }: ConnectionOptions): C
     })
   }
 
-  return { run, close, tick, gone, isOpen: () => socket.readyState === socket.OPEN }
+  return { run, send: outbox.send, close, tick, gone, isOpen: () => socket.readyState === socket.OPEN }
 }
 
 /** What a socket has to send. */
 interface Outbox {
   /** Resolves when the client has taken it, or the socket is closed. */
-  send(data: string): Promise<void>
+  send(data: string | Buffer): Promise<void>
   /** Since when the oldest frame, or fragment, is not taken; infinity when all are. */
   waitingSinceMs(): number
   bufferedBytes(): number
@@ -111,7 +112,7 @@ function openOutbox(socket: WebSocket, onTaken: () => void): Outbox {
     })
   }
 
-  async function sendInFragments(data: string): Promise<void> {
+  async function sendInFragments(data: string | Buffer): Promise<void> {
     const bytes = Buffer.from(data)
     for (let start = 0; start < bytes.length; start += fragmentBytes) {
       const end = start + fragmentBytes

@@ -14,6 +14,7 @@ import type { KeyWatch } from './key-watch.ts'
 import type { Operations, PreparedOperation } from './operations.ts'
 import { requestError } from './request-error.ts'
 import { type Connection, openConnection } from './socket-connection.ts'
+import { sentAsFrames } from './socket-frames.ts'
 
 /*
  * GraphQL over WebSocket, `graphql-transport-ws`: graphql-ws speaks the protocol, `ws` the frames. Operations run as they
@@ -56,6 +57,13 @@ export interface SocketExtra {
   stopWatching: () => void
   /** Ends all that the socket runs; its client is told that each is complete. */
   complete: () => Promise<unknown>
+}
+
+/** What graphql-ws hands back to be executed. */
+interface SocketOperation extends PreparedOperation {
+  /** As its client calls it. */
+  readonly id: string
+  readonly send: Connection['send']
 }
 
 export function createSockets(deps: SocketDeps): Sockets {
@@ -115,7 +123,11 @@ async function goAway({ connection, complete }: SocketExtra): Promise<void> {
 
 function protocolServer({ operations, authenticator, keys, log }: SocketDeps): Server<SocketExtra> {
   // graphql-ws tells only by the kind of an operation which of the two to call; ours needs no telling.
-  const execute = (args: ExecutionArgs) => operations.execute(args as PreparedOperation)
+  const execute = async (args: ExecutionArgs) => {
+    const operation = args as SocketOperation
+    const result = await operations.execute(operation)
+    return Symbol.asyncIterator in result ? sentAsFrames(result, operation) : result
+  }
 
   /** Undefined when the key cannot be looked up now: clients take 4500 for final. */
   async function viewerOf({ requestId }: SocketExtra, authorization: string): Promise<Viewer | null | undefined> {
@@ -140,11 +152,12 @@ function protocolServer({ operations, authenticator, keys, log }: SocketDeps): S
       extra.stopWatching = keys.watch(viewer, () => extra.connection.close(4403, 'Forbidden'))
       return true
     },
-    async onSubscribe({ extra, subscriptions }, _id, payload) {
+    async onSubscribe({ extra, subscriptions }, id, payload) {
       if (Object.keys(subscriptions).length > maxOperationsPerSocket) return [tooManyOperations()]
       const { viewer, requestId } = extra
       try {
-        return operations.prepare(payload, { viewer, requestId })
+        const prepared = operations.prepare(payload, { viewer, requestId })
+        return 'kind' in prepared ? { ...prepared, id, send: extra.connection.send } : prepared
       } catch (error) {
         return [toClientError(error, { log, requestId })]
       }

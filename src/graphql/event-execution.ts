@@ -1,0 +1,81 @@
+import { type ExecutionResult, executeSubscriptionEvent, type ValidatedSubscriptionArgs } from 'graphql'
+import type { Viewer } from '../auth/viewer.ts'
+import type { Context } from './context.ts'
+import type { EventHandling, EventResult } from './operation-stream.ts'
+import type { PreparedOperation } from './operations.ts'
+import { createSharedResults, type Execution, type Member } from './shared-results.ts'
+import { sharingKeyOf } from './sharing-key.ts'
+
+interface EventExecutionDeps {
+  /** A context for one event. */
+  contextOf(viewer: Viewer): Context
+  /** What a client is shown of a result with errors. */
+  mask(result: ExecutionResult, requestId: string): ExecutionResult
+}
+
+/**
+ * Executes the events of subscriptions, each with a context of its own, and once for all who would be told the same.
+ *
+ * @returns the handling of one subscription's events; it is to be ended.
+ */
+export function createEventExecution(
+  deps: EventExecutionDeps,
+): (operation: PreparedOperation) => Omit<EventHandling, 'failed'> {
+  const shared = createSharedResults()
+  return (operation) => {
+    const { viewer, requestId } = operation.caller
+    const subscription = operation.validated as ValidatedSubscriptionArgs
+    const key = sharingKeyOf(operation)
+    const member = key === null ? alone : shared.join(key)
+
+    async function executeOne(rootValue: object): Promise<Execution> {
+      const { impersonal, isPersonal } = impersonalViewer(viewer)
+      const contextValue = deps.contextOf(impersonal)
+      const result = await executeSubscriptionEvent({ ...subscription, rootValue, contextValue })
+      const json = result.errors === undefined ? jsonOf(result) : null
+      return { result, json, isPersonal: isPersonal() }
+    }
+
+    function shown({ result, json }: Execution): EventResult {
+      if (json !== null) return { json, isUnavailable: false }
+      return eventResultOf(deps.mask(result, requestId))
+    }
+
+    return {
+      execute: async (event) => shown(await member.executionOf(event, () => executeOne(event))),
+      ended: member.leave,
+    }
+  }
+}
+
+/** @param result as the client is to be shown it. */
+export function eventResultOf(result: ExecutionResult): EventResult {
+  const { errors = [] } = result
+  return { json: jsonOf(result), isUnavailable: errors.some(({ extensions }) => extensions.code === 'UNAVAILABLE') }
+}
+
+const alone: Member = { executionOf: (_event, execute) => execute(), leave: () => undefined }
+
+function jsonOf(result: ExecutionResult): Buffer {
+  return Buffer.from(JSON.stringify(result))
+}
+
+/** The viewer, and whether more than its rights was looked at: what all with the same rights have in common. */
+function impersonalViewer(viewer: Viewer): { readonly impersonal: Viewer; isPersonal(): boolean } {
+  const { projectId, scopes, sourceIds } = viewer
+  let isPersonal = false
+  const impersonal: Viewer = {
+    projectId,
+    scopes,
+    sourceIds,
+    get keyId() {
+      isPersonal = true
+      return viewer.keyId
+    },
+    get expiresAt() {
+      isPersonal = true
+      return viewer.expiresAt
+    },
+  }
+  return { impersonal, isPersonal: () => isPersonal }
+}

@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises'
 import type { SourceId } from '../kernel/ids.ts'
+import { createTurns } from '../kernel/turn.ts'
 import type { FeedEvent, FeedMessage } from '../live/feed-event.ts'
 
 export interface EventFilter<Row> {
@@ -18,9 +18,6 @@ interface Hidden {
   sequence: number
   logEpoch: string
 }
-
-/** After so many hidden messages in a row others have a turn: those that are in memory come without any waiting. */
-const hiddenPerTurn = 100
 
 /**
  * Hides the messages that do not match. All other events pass. So that a reader's place moves on all the same, progress is
@@ -50,13 +47,15 @@ class FilteredEvents<Row> implements AsyncIterator<FeedEvent<Row>, undefined> {
   }
 
   async next(): Promise<IteratorResult<FeedEvent<Row>, undefined>> {
-    for (let looked = 1; ; looked += 1) {
+    // Messages that are in memory come without any waiting, and a filter may take long over each.
+    const turns = createTurns()
+    for (;;) {
       const result = await this.#nextInTime()
       const event = result?.done === false ? this.#passed(result.value) : null
       if (result?.done) return result
       const told = event ?? this.#progress()
       if (told !== null) return { done: false, value: told }
-      if (looked % hiddenPerTurn === 0) await setImmediate()
+      await turns()
     }
   }
 

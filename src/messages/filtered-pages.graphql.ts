@@ -8,6 +8,8 @@ import type { LogOrder } from './message-store.ts'
 
 /** Rows that one answer looks at, over all of its filtered pages. */
 const maxRows = 10_000
+/** What one answer takes for holding messages against filters: a tenant can write filters that take milliseconds each. */
+const maxMs = 2_000
 
 /** Which page of which log. */
 export interface FilteredSlice {
@@ -66,9 +68,11 @@ async function readPages(context: Context, slices: readonly ReturnType<typeof sl
         first: like.first,
         maxRows: answer.leftRows,
         maxBytes: leftBytes,
+        maxMs: answer.leftMs,
       }
       const pages = await findMessages(services.messages, search)
       answer.leftRows = Math.max(0, answer.leftRows - pages.rows)
+      answer.leftMs = Math.max(0, answer.leftMs - pages.tookMs)
       return [pages]
     },
   )
@@ -79,12 +83,13 @@ async function readPages(context: Context, slices: readonly ReturnType<typeof sl
 interface Answer {
   readonly filters: { readonly text: string; readonly compiled: CompiledFilter }[]
   leftRows: number
+  leftMs: number
 }
 
 const answers = new WeakMap<Context, Answer>()
 
 function answerOf(context: Context): Answer {
-  const known = answers.get(context) ?? { filters: [], leftRows: maxRows }
+  const known = answers.get(context) ?? { filters: [], leftRows: maxRows, leftMs: maxMs }
   answers.set(context, known)
   return known
 }

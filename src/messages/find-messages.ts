@@ -1,4 +1,5 @@
 import type { ProjectId } from '../kernel/ids.ts'
+import { createTurns } from '../kernel/turn.ts'
 import { filteredMessage } from './filtered-message.ts'
 import type { StoredMessage } from './message.ts'
 import type { CompiledFilter } from './message-filter.ts'
@@ -25,6 +26,8 @@ export interface MessageSearch {
   readonly maxRows: number
   /** Body bytes of all pages together, hidden messages included where the filter reads bodies; one body is always read. */
   readonly maxBytes: number
+  /** What holding messages against the filter may take in all, about; one message is always looked at. */
+  readonly maxMs: number
 }
 
 export interface FoundPage {
@@ -42,6 +45,8 @@ export interface FoundPages {
   readonly rows: number
   /** Body bytes that were read. */
   readonly bytes: number
+  /** What was spent of `maxMs`. */
+  readonly tookMs: number
 }
 
 /** Of one round. Rounds begin small, since most pages are soon full. */
@@ -62,18 +67,24 @@ interface Progress {
 interface Left {
   rows: number
   bytes: number
+  ms: number
 }
 
 export async function findMessages(store: MessageStore, search: MessageSearch): Promise<FoundPages> {
-  const left = { rows: search.maxRows, bytes: search.maxBytes }
+  const left = { rows: search.maxRows, bytes: search.maxBytes, ms: search.maxMs }
   const all = search.places.map((place): Progress => ({ place, found: [], lookedTo: null, isAtEnd: false }))
   let open = all
-  for (let roundRows = 4 * search.first; open.length > 0 && left.rows > 0 && left.bytes > 0; roundRows *= 2) {
+  for (let roundRows = 4 * search.first; open.length > 0 && isAnyLeft(left); roundRows *= 2) {
     await lookOn({ store, search, left }, open, roundRows)
     open = open.filter(({ found, isAtEnd }) => !isAtEnd && found.length < search.first)
   }
   const pages = await withBodies(store, search.projectId, all)
-  return { pages, rows: search.maxRows - left.rows, bytes: search.maxBytes - left.bytes }
+  const { maxRows, maxBytes, maxMs } = search
+  return { pages, rows: maxRows - left.rows, bytes: maxBytes - left.bytes, tookMs: maxMs - left.ms }
+}
+
+function isAnyLeft({ rows, bytes, ms }: Left): boolean {
+  return rows > 0 && bytes > 0 && ms > 0
 }
 
 interface Looking {
@@ -96,7 +107,7 @@ async function lookOn({ store, search, left }: Looking, open: readonly Progress[
   if (search.filter.readsBodies) left.bytes -= readBytes
   for (const [index, progress] of open.entries()) {
     const page = pages[index] ?? []
-    const isAll = look({ store, search, left }, progress, page)
+    const isAll = await look({ store, search, left }, progress, page)
     // Bytes may have cut a page short.
     progress.isAtEnd = isAll && page.length < limits.maxRows && readBytes < limits.maxBytes
   }
@@ -106,12 +117,17 @@ function boundedBytesOf(row: Row): number {
   return row.body === null ? Buffer.byteLength(row.headersText) : row.body.length
 }
 
-/** @returns false when it stopped before the end of the page: enough was found, or no more bodies can be read. */
-function look({ search, left }: Looking, progress: Progress, page: readonly Row[]): boolean {
+/** @returns false when it stopped before the end of the page: enough was found, or nothing is left to go on with. */
+async function look({ search, left }: Looking, progress: Progress, page: readonly Row[]): Promise<boolean> {
+  const turns = createTurns()
   for (const row of page) {
-    if (progress.found.length === search.first) return false
+    if (progress.found.length === search.first || left.ms <= 0) return false
+    await turns()
     left.rows -= 1
-    if (search.filter.matches(filteredMessage(row, progress.place.sourceName))) {
+    const beganMs = performance.now()
+    const isMatch = search.filter.matches(filteredMessage(row, progress.place.sourceName))
+    left.ms -= performance.now() - beganMs
+    if (isMatch) {
       if (row.body === null) {
         if (left.bytes <= 0) return false
         left.bytes -= row.bodyBytes

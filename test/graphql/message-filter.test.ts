@@ -1,4 +1,6 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { decodeCursor } from '../../src/live/cursor.ts'
 import type { NewMessage } from '../../src/messages/index.ts'
 import type { Source } from '../../src/sources/index.ts'
 import { type Answer, codesOf, dataOf, type Loose, post, run, type Target } from './client.ts'
@@ -117,6 +119,21 @@ test('12,000 hidden messages are passed in two requests', async () => {
   expect(second).toMatchObject({ nodes: [], pageInfo: { hasNextPage: false } })
   const last = await pageOf(source.id, { after: second.pageInfo.endCursor })
   expect(last).toMatchObject({ nodes: [], pageInfo: { hasNextPage: false } })
+})
+
+test('a filter that takes long over each message holds up nobody, and ends its page in time', async () => {
+  const source = await project.source()
+  await project.message(source, { eventType: 'a'.repeat(2_000) })
+  await multiply(source, 9_000)
+  const types = Array.from({ length: 100 }, () => `*${'a'.repeat(250)}b*`)
+  const delays = monitorEventLoopDelay({ resolution: 5 })
+  delays.enable()
+  const page = await pageOf(source.id, { filter: { types } })
+  delays.disable()
+  expect(page).toMatchObject({ nodes: [], pageInfo: { hasNextPage: true } })
+  expect(decodeCursor(page.pageInfo.endCursor)?.sequence).toBeLessThan(9_000)
+  // All of a round in one go would be more than a second.
+  expect(delays.max / 1_000_000).toBeLessThan(500)
 })
 
 test('all filtered pages of one answer together look at 10,000 messages, and share them', async () => {

@@ -13,6 +13,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
   print: (text) => process.stdout.write(`${text}\n`),
   printError: (text) => process.stderr.write(`${text}\n`),
   isTerminal: process.stderr.isTTY === true,
+  ...(process.stdout.isTTY === true
+    ? { terminal: { columns: () => process.stdout.columns, write: (text: string) => process.stdout.write(text) } }
+    : {}),
 })
 
 // Everything is closed by now; a handle that was forgotten must not keep a stopped process alive.

@@ -45,7 +45,7 @@ function unknownCommand(words: readonly string[], group: readonly Command[]): Us
 }
 
 function parseInput(command: Command, args: string[]): CommandInput {
-  const { values, positionals } = parseStrictly(command, args)
+  const { values, switches, positionals } = parseStrictly(command, args)
   const missing = Object.keys(command.options).filter(
     (name) => command.options[name]?.isRequired === true && values[name] === undefined,
   )
@@ -60,16 +60,30 @@ function parseInput(command: Command, args: string[]): CommandInput {
   }
   const surplus = positionals[command.operands.length]
   if (surplus !== undefined) throw new UsageError(`"${surplus}" is one word too many`, command.name)
-  return { operands, options: values }
+  return { operands, options: values, switches }
 }
 
-function parseStrictly(
-  command: Command,
-  args: string[],
-): { values: Record<string, string | undefined>; positionals: string[] } {
-  const options = Object.fromEntries(Object.keys(command.options).map((name) => [name, { type: 'string' as const }]))
+interface ParsedArgs {
+  readonly values: Record<string, string | undefined>
+  readonly switches: Set<string>
+  readonly positionals: string[]
+}
+
+function parseStrictly(command: Command, args: string[]): ParsedArgs {
+  const options = Object.fromEntries(
+    Object.entries(command.options).map(([name, { value }]) => [
+      name,
+      { type: value === null ? ('boolean' as const) : ('string' as const) },
+    ]),
+  )
   try {
-    return parseArgs({ args, options, allowPositionals: true, strict: true })
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: true })
+    const given = Object.entries(values)
+    return {
+      values: Object.fromEntries(given.filter((option): option is [string, string] => typeof option[1] === 'string')),
+      switches: new Set(given.flatMap(([name, value]) => (value === true ? [name] : []))),
+      positionals,
+    }
   } catch (error) {
     const [sentence = ''] = error instanceof Error ? error.message.split('. ') : []
     throw new UsageError(

@@ -9,6 +9,8 @@ export interface Command {
   /** Words that must follow, by name. */
   readonly operands: readonly string[]
   readonly options: Readonly<Record<string, CommandOption>>
+  /** What `--help` says beneath the options. */
+  readonly details?: string
   /**
    * @returns the exit code.
    * @throws UsageError when words or options do not fit; anything else is explained to the user.
@@ -17,8 +19,8 @@ export interface Command {
 }
 
 export interface CommandOption {
-  /** What stands behind the option, such as `<name>`. */
-  readonly value: string
+  /** What stands behind the option, such as `<name>`; null for a switch, which takes nothing. */
+  readonly value: string | null
   readonly description: string
   readonly isRequired?: boolean
 }
@@ -27,6 +29,15 @@ export interface CommandOption {
 export interface CommandInput {
   readonly operands: Readonly<Record<string, string>>
   readonly options: Readonly<Record<string, string | undefined>>
+  /** The switches that were given. */
+  readonly switches: ReadonlySet<string>
+}
+
+/** Where `print` prints to when a person sits before it. */
+export interface Terminal {
+  columns(): number
+  /** Writes without ending the line. */
+  write(text: string): void
 }
 
 /** What surrounds a command: replaced as a whole in tests. */
@@ -39,6 +50,8 @@ export interface CliContext {
   readonly printError: (text: string) => void
   /** Whether log lines go to a terminal. */
   readonly isTerminal: boolean
+  /** Absent when `print` prints to a file or another program. */
+  readonly terminal?: Terminal
 }
 
 /** The command line does not fit the command: exit code 2. */

@@ -1,6 +1,8 @@
 import type { Command } from './command.ts'
 import { importEventTypes, listEventTypes } from './event-types.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
+import { listen } from './listen.ts'
+import { login, logout } from './login.ts'
 import { migrate } from './migrate.ts'
 import { printSchema } from './print-schema.ts'
 import { createProject } from './projects.ts'
@@ -9,6 +11,9 @@ import { serve } from './serve.ts'
 /** All there are, in the order of `--help`. */
 export const commands: readonly Command[] = [
   serve,
+  listen,
+  login,
+  logout,
   migrate,
   createProject,
   createKey,

@@ -26,9 +26,12 @@ export function commandHelp(commands: readonly Command[]): string {
   return commands.map(oneCommandHelp).join('\n\n')
 }
 
-function oneCommandHelp({ name, summary, operands, options }: Command): string {
+function oneCommandHelp({ name, summary, operands, options, details }: Command): string {
   const optionRows = Object.entries(options).map(([option, { value, description, isRequired }]) =>
-    row(`--${option} ${value}`, isRequired === true ? `${description} Required.` : description),
+    row(
+      value === null ? `--${option}` : `--${option} ${value}`,
+      isRequired === true ? `${description} Required.` : description,
+    ),
   )
   const usage = [
     'hookline',
@@ -36,8 +39,13 @@ function oneCommandHelp({ name, summary, operands, options }: Command): string {
     ...operands.map((operand) => `<${operand}>`),
     ...(optionRows.length > 0 ? ['[options]'] : []),
   ]
-  const lines = [`Usage: ${usage.join(' ')}`, '', summary]
-  return optionRows.length > 0 ? [...lines, '', 'Options:', ...optionRows].join('\n') : lines.join('\n')
+  return [
+    `Usage: ${usage.join(' ')}`,
+    '',
+    summary,
+    ...(optionRows.length > 0 ? ['', 'Options:', ...optionRows] : []),
+    ...(details === undefined ? [] : ['', details]),
+  ].join('\n')
 }
 
 function row(left: string, right: string): string {

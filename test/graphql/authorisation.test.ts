@@ -14,7 +14,10 @@ afterAll(() => gateway.close())
 interface World {
   readonly project: Project
   readonly source: Source
-  readonly ids: Record<'source' | 'endpoint' | 'message' | 'delivery' | 'apiKey' | 'project', string>
+  readonly ids: Record<
+    'source' | 'endpoint' | 'message' | 'delivery' | 'refusal' | 'apiKey' | 'project' | 'eventType',
+    string
+  >
   readonly target: Target
 }
 
@@ -33,8 +36,10 @@ async function newWorld(): Promise<World> {
     endpoint: endpoint.id,
     message: message.id,
     delivery: await deliveryId(),
+    refusal: await project.refusal(source),
     apiKey,
     project: project.id,
+    eventType: await project.eventType('order.created'),
   }
   return { project, source, ids, target }
 }
@@ -149,14 +154,15 @@ describe('each scope opens its own and nothing else', () => {
   })
 })
 
-const readAll = `query ($source: ID!, $endpoint: ID!, $message: ID!, $delivery: ID!, $apiKey: ID!, $project: ID!, $name: String!) {
+const readAll = `query ($source: ID!, $endpoint: ID!, $message: ID!, $delivery: ID!, $refusal: ID!, $apiKey: ID!, $project: ID!, $eventType: ID!, $name: String!) {
   byId: source(by: { id: $source }) { id }
   byName: source(by: { name: $name }) { id }
   message(id: $message) { id }
   endpoint(id: $endpoint) { id }
   delivery(id: $delivery) { id }
-  nodes(ids: [$source, $endpoint, $message, $delivery, $apiKey, $project]) { id }
-  sources { totalCount nodes { id } }
+  nodes(ids: [$source, $endpoint, $message, $delivery, $refusal, $apiKey, $project, $eventType]) { id }
+  sources { totalCount nodes { id refusals { nodes { id } } } }
+  eventTypes { totalCount nodes { id } }
   endpoints { totalCount nodes { id } }
   deliveries { nodes { id } }
   filtered: deliveries(filter: { endpointId: $endpoint }) { nodes { id } }
@@ -169,6 +175,7 @@ const nothing = {
   endpoint: null,
   delivery: null,
   sources: { totalCount: 0, nodes: [] },
+  eventTypes: { totalCount: 0, nodes: [] },
   endpoints: { totalCount: 0, nodes: [] },
   deliveries: { nodes: [] },
   filtered: { nodes: [] },
@@ -189,6 +196,11 @@ async function attack(target: Target, ids: World['ids']): Promise<string[]> {
     await input('DeleteEndpointInput', 'deleteEndpoint', { id: endpoint }),
     await input('CreateEndpointInput', 'createEndpoint', { url: 'https://example.com/', sourceIds: [source] }),
     await input('CreateApiKeyInput', 'createApiKey', { name: 'x', scopes: ['LISTEN'], sourceIds: [source] }),
+    await input('RotateSecretInput', 'rotateSecret', { ownerId: source }),
+    await input('PublishEventsInput', 'publishEvents', {
+      sourceId: source,
+      events: [{ type: 'a', data: { text: '1' } }],
+    }),
   ]
   return answers.map((answer) => (Object.values(answer.data ?? {})[0] as Loose)?.code ?? JSON.stringify(answer))
 }
@@ -205,7 +217,7 @@ describe('another project', () => {
     const empty = await gateway.newProject()
     const target = { baseUrl: gateway.baseUrl, token: (await empty.key(['admin'])).token }
     const data = await dataOf(target, readAll, { ...victim.ids, name: 'orders' })
-    expect(data).toEqual({ ...nothing, nodes: [null, null, null, null, null, null] })
+    expect(data).toEqual({ ...nothing, nodes: Array(8).fill(null) })
   })
 
   test('cannot be changed by a single mutation, nor told from what does not exist', async () => {
@@ -236,6 +248,9 @@ describe('another project', () => {
       },
     )
     expect(codesOf(await mixed.next())).toEqual(['NOT_FOUND'])
+    const refusals = 'subscription ($id: ID!) { requestRefused(sourceId: $id) { id } }'
+    const refused = overWebSocket(stranger.target, refusals, { id: victim.ids.source })
+    expect(codesOf(await refused.next())).toEqual(['NOT_FOUND'])
     const deliveries = overWebSocket(stranger.target, 'subscription { deliveryUpdated { message { id } } }')
     expect((await deliveries.next()).data.deliveryUpdated.message.id).toBe(stranger.ids.message)
     await victim.project.message(victim.source)
@@ -259,16 +274,26 @@ test('a key that is limited to a source sees and changes nothing of the others',
   const data = await dataOf(target, readAll, { ...ids, name: 'orders' })
   expect(data).toMatchObject({
     ...nothing,
-    sources: { totalCount: 1, nodes: [{ id: own.id }] },
+    sources: { totalCount: 1, nodes: [{ id: own.id, refusals: { nodes: [] } }] },
+    eventTypes: { totalCount: 1 },
     deliveries: expect.anything(),
     filtered: expect.anything(),
   })
-  expect(data.nodes.slice(0, 4)).toEqual([null, null, null, null])
-  expect((await attack(target, ids)).slice(1)).toEqual(Array(7).fill('NOT_FOUND'))
+  expect(data.nodes.slice(0, 5)).toEqual([null, null, null, null, null])
+  expect((await attack(target, ids)).slice(1)).toEqual(Array(9).fill('NOT_FOUND'))
   const stream = overWebSocket(
     target,
     'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',
     { ids: [ids.source] },
   )
   expect(codesOf(await stream.next())).toEqual(['NOT_FOUND'])
+  const refusals = 'subscription ($id: ID!) { requestRefused(sourceId: $id) { id } }'
+  expect(codesOf(await overWebSocket(target, refusals, { id: ids.source }).next())).toEqual(['NOT_FOUND'])
+  // These hold for the other sources as well.
+  for (const mutation of [
+    'updateProject(input: { rateLimit: { count: 1 } })',
+    'registerEventTypes(input: { eventTypes: [{ name: "order.created", onViolation: REFUSE }] })',
+  ]) {
+    expect(codesOf(await run(target, `mutation { ${mutation} { __typename } }`)), mutation).toEqual(['FORBIDDEN'])
+  }
 })

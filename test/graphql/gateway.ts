@@ -20,12 +20,14 @@ import {
   purgeEndpoint,
 } from '../../src/endpoints/index.ts'
 import { entities } from '../../src/entities.ts'
-import { createEventSchemas, createEventTypeStore } from '../../src/event-types/index.ts'
+import { createEventSchemas, createEventTypeStore, registerEventTypes } from '../../src/event-types/index.ts'
 import { createGraphql, type Graphql } from '../../src/graphql/index.ts'
 import { createHttpServer } from '../../src/http/index.ts'
+import { listenerRoutes } from '../../src/http/listeners-route.ts'
 import { createEventPublisher, createRateLimiter } from '../../src/ingress/index.ts'
 import { type ApiKeyId, newId, type ProjectId, type SourceId } from '../../src/kernel/ids.ts'
 import { createLog } from '../../src/kernel/log.ts'
+import { createListeners, createPlainListeners, type PlainListeners } from '../../src/listeners/index.ts'
 import { createEpochs, createFeed, createMemoryBus, sourceChannel } from '../../src/live/index.ts'
 import {
   createMessageStore,
@@ -39,6 +41,7 @@ import { createOutbound } from '../../src/outbound/outbound.ts'
 import { createProject } from '../../src/projects/create-project.ts'
 import { createTaskQueue } from '../../src/queue/index.ts'
 import { createRefusalStore } from '../../src/refusals/index.ts'
+import { insertRefusals } from '../../src/refusals/refusal-statements.ts'
 import { retainTask } from '../../src/retention/index.ts'
 import { createSealer, generateMasterKey, parseMasterKeys, type Sealer } from '../../src/secrets/index.ts'
 import {
@@ -80,6 +83,10 @@ export interface Project {
   revoke(id: ApiKeyId): Promise<void>
   source(name?: string): Promise<Source>
   endpoint(url: string, sourceIds?: readonly SourceId[]): Promise<Endpoint>
+  /** @returns the id of a request that the source turned away. */
+  refusal(source: Source): Promise<string>
+  /** Registers an event type. @returns its id. */
+  eventType(name: string): Promise<string>
   /** Records a message as ingress does. */
   message(source: { readonly id: SourceId }, change?: Partial<NewMessage>): Promise<StoredMessage>
 }
@@ -93,7 +100,7 @@ export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}):
   const { sql, lines, statementsOf, path } = foundation
   const graphql = openGraphql(foundation, stalledMs)
   const server = createHttpServer({
-    routes: [],
+    routes: listenerRoutes(plainListeners(foundation)),
     fallback: {
       template: '/graphql',
       methods: 'any',
@@ -161,7 +168,16 @@ async function openFoundation() {
   const directory = createSourceDirectory(parts)
   const publisher = createEventPublisher({ directory, recorder, schemas, rateLimiter })
   const feed = createFeed({ reader: createMessageStore(sql), bus, log, metrics })
+  const listeners = createListeners({
+    ...parts,
+    orm: graphqlOrm,
+    sql: sqlOfPool(graphqlPool),
+    feed,
+    messages: createMessageStore(sql),
+    renewMs: { healthy: 500, unhealthy: 500 },
+  })
   async function close(): Promise<void> {
+    await listeners.close()
     feed.close()
     await recorder.close()
     await schemas.close()
@@ -175,7 +191,7 @@ async function openFoundation() {
     await path.cut()
     await database.drop()
   }
-  return { ...parts, lines, path, statementsOf, graphqlPool, graphqlOrm, recorder, publisher, feed, close }
+  return { ...parts, lines, path, statementsOf, graphqlPool, graphqlOrm, recorder, publisher, feed, listeners, close }
 }
 
 function openRecorder(
@@ -214,9 +230,22 @@ function openGraphql({ graphqlPool, graphqlOrm, sql, ...parts }: Foundation, sta
   })
 }
 
+function plainListeners({ sql, orm, epochs, listeners }: Foundation): PlainListeners {
+  const authenticator = createAuthenticator({ sql, epochs })
+  return createPlainListeners({
+    authenticator,
+    listeners,
+    messages: createMessageStore(sql),
+    sources: createSourceStore(orm),
+  })
+}
+
 type Deps = Parameters<typeof createSource>[0] & Parameters<typeof createEndpoint>[0]
 
-async function newProject(deps: Deps, recorder: ReturnType<typeof createRecorder>): Promise<Project> {
+async function newProject(
+  deps: Deps & { readonly sql: Sql },
+  recorder: ReturnType<typeof createRecorder>,
+): Promise<Project> {
   const { id } = doneValue(await createProject(deps, { name: newId('prj').replace('_', '-') }))
   const reach = wholeProject(id)
   return {
@@ -231,6 +260,15 @@ async function newProject(deps: Deps, recorder: ReturnType<typeof createRecorder
     source: async (name = newId('src').replace('_', '-')) => doneValue(await createSource(deps, reach, { name })),
     endpoint: async (url, sourceIds) =>
       doneValue(await createEndpoint(deps, reach, { url, sourceIds: sourceIds ?? null })).endpoint,
+    async refusal(source) {
+      const refusal = { ...refusalOf(source), id: newId('ref'), refusedAt: new Date() }
+      await insertRefusals(deps.sql, [refusal])
+      return refusal.id
+    },
+    async eventType(name) {
+      const [type] = doneValue(await registerEventTypes(deps, reach, { eventTypes: [{ name, schema: {} }] })).eventTypes
+      return type?.id ?? ''
+    },
     async message(source, change = {}) {
       const message = newMessage(source.id, { projectId: id, remoteAddress: '192.0.2.1', ...change })
       const recorded = await recorder.record({ message, claim: null })
@@ -239,6 +277,20 @@ async function newProject(deps: Deps, recorder: ReturnType<typeof createRecorder
     },
   }
 }
+
+const refusalOf = ({ id: sourceId, projectId }: Source) => ({
+  projectId,
+  sourceId,
+  reason: 'RATE_LIMITED' as const,
+  detail: '',
+  status: 429,
+  method: 'POST',
+  remoteAddress: '192.0.2.1',
+  bodyBytes: 0,
+  signature: null,
+  signedContentDigest: null,
+  clockSkewMs: null,
+})
 
 function newSealer(): Sealer {
   const parsed = parseMasterKeys(generateMasterKey())

@@ -212,7 +212,13 @@ test('attempts are read up to 8 MiB of answers', async () => {
 test('no list asks the database more often the more items it has', async () => {
   const { project, target } = await newTarget()
   const documents = {
-    sources: '{ sources(first: 50) { totalCount nodes { id name firstSequence lastSequence ingressUrl } } }',
+    sources: `{ sources(first: 50) { totalCount nodes {
+      id name firstSequence lastSequence ingressUrl queueUrl eventsUrl allowedNetworks retention { maxBytes }
+      rateLimit { count } mapping { type { constant } } acceptedResponse { status }
+      verification { scheme secrets { id hint } }
+      refusals(first: 3) { nodes { id source { name } } }
+    } } }`,
+    eventTypes: '{ eventTypes(first: 50) { totalCount nodes { id name schema } } }',
     apiKeys: '{ apiKeys(first: 50) { totalCount nodes { id project { id } sources { id name lastSequence } } } }',
     endpoints: '{ endpoints(first: 50) { totalCount nodes { id sources { id name lastSequence } } } }',
     messages: `{ sources(first: 1) { nodes { messages(first: 50) { nodes {
@@ -225,8 +231,9 @@ test('no list asks the database more often the more items it has', async () => {
       id endpoint { url sources { id } } message { id sequence source { name } deliveries(first: 5) { nodes { id } } }
       attempts(first: 5) { nodes { number response { status } } }
     } } }`,
-    nodes:
-      'query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Source { lastSequence } ... on Message { source { name } } } }',
+    nodes: `query ($ids: [ID!]!) { nodes(ids: $ids) {
+        id ... on Source { lastSequence } ... on Message { source { name } } ... on EventType { name } ... on Refusal { source { name } }
+      } }`,
   }
   const source = await project.source('a')
   const ids: string[] = [source.id]
@@ -236,6 +243,7 @@ test('no list asks the database more often the more items it has', async () => {
       await project.key(['read'], { sourceIds: [source.id, other.id] })
       await project.endpoint(`http://127.0.0.1:9/${other.id}`, [source.id, other.id])
       ids.push(other.id, (await project.message(source)).id)
+      ids.push(await project.refusal(other), await project.eventType(other.id))
     }
     // Every endpoint that exists gets every later message of the first source.
     const expected = `${(await gateway.sql.query(`select 1 from messages where project_id = $1`, [project.id])).length}`

@@ -79,11 +79,25 @@ test('data that nests deeper than a call stack is a violation', async () => {
   })
 })
 
-test('who was slow is told, so that it can wait elsewhere', async () => {
-  const told: string[] = []
-  const checker = newProcess({ onSlow: (owner) => told.push(owner) })
+test('who took how long is told, so that it can wait elsewhere', async () => {
+  const told: Record<string, number> = {}
+  const checker = newProcess({
+    onTook(owner, tookMs) {
+      told[owner] = tookMs
+    },
+  })
   await Promise.all([checker.run('slow', backtracking()), checker.run('fast', innocent())])
-  expect(told).toEqual(['slow'])
+  expect(told).toEqual({ slow: 1_000, fast: expect.any(Number) })
+  expect(told.fast).toBeLessThan(1_000)
+})
+
+test("nobody's checks wait for all of somebody else's", async () => {
+  const checker = newProcess()
+  let answered = 0
+  const many = Array.from({ length: 5_000 }, () => checker.run('many', innocent()).then(() => (answered += 1)))
+  await checker.run('one', innocent())
+  expect(answered).toBeLessThan(100)
+  await Promise.all(many)
 })
 
 test('a closed process runs nothing', async () => {
@@ -94,11 +108,13 @@ test('a closed process runs nothing', async () => {
   expect(await checker.run('a', innocent())).toEqual({ kind: 'not-run', error: null })
 })
 
-test('no more than 10,000 checks wait', async () => {
+test('no more than 10,000 checks wait, and those of one leave room for those of others', async () => {
   const checker = newProcess()
-  const outcomes = Array.from({ length: 10_020 }, () => checker.run('a', innocent()))
-  const kinds = Object.groupBy(await Promise.all(outcomes), ({ kind }) => kind)
+  const checks = Array.from({ length: 10_020 }, () => checker.run('a', innocent()))
+  const other = checker.run('b', innocent())
+  const kinds = Object.groupBy(await Promise.all(checks), ({ kind }) => kind)
   expect([kinds.answered?.length, kinds['not-run']?.length]).toEqual([10_000, 20])
+  expect(await other).toEqual(fits)
 })
 
 test('a process that cannot start says so, and is tried again', async () => {
@@ -128,7 +144,7 @@ test('the checking process runs as JavaScript as well', async () => {
   closers.push(() => rm(folder, { recursive: true }))
   await symlink(join(here, '../../node_modules'), join(folder, 'node_modules'))
   await writeFile(join(folder, 'package.json'), '{"type":"module"}')
-  for (const file of ['schema-process', 'checking-process', 'parent-watch', 'schema-checker']) {
+  for (const file of ['schema-process', 'fair-queue', 'checking-process', 'parent-watch', 'schema-checker']) {
     const text = stripTypeScriptTypes(await readFile(join(here, `${file}.ts`), 'utf8'))
     await writeFile(join(folder, `${file}.js`), text.replace(/(from '\.\/[a-z-]+)\.ts'/g, "$1.js'"))
   }

@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { CheckingMessage } from './checking-process.ts'
+import { FairQueue } from './fair-queue.ts'
 import type { SchemaAnswer, SchemaJob } from './schema-checker.ts'
 
 /*
@@ -12,6 +14,8 @@ import type { SchemaAnswer, SchemaJob } from './schema-checker.ts'
  *      ▲            │ the first takes longer than `limitMs`: the process is ended, the first is told 'too-long'
  *      │            │ the process dies by itself: the first is tried once more, then told 'crashed'
  *      └────────────┘ the others go back, in front of those that wait, and a new process takes over
+ *
+ * Among those that wait owners take turns, so that nobody's events wait for all of somebody else's.
  *
  * The process is started by the first task and does not keep ours alive; a task that runs does.
  */
@@ -49,19 +53,18 @@ export interface SchemaProcessOptions {
   readonly limitMs?: number
   /** What the process may keep in its heap, with the code of compiled schemas; with more it dies. */
   readonly maxHeapMb?: number
-  /** Called with the owner of each job that took `slowMs` or longer. */
-  readonly onSlow?: (owner: string) => void
+  /** Told how long the process was busy with each job that it answered, or that ended it. */
+  readonly onTook?: (owner: string, tookMs: number) => void
 }
 
 const defaultLimitMs = 1_000
-/** Most checks take some microseconds. */
-const slowMs = 250
 /** Loading takes some 100 ms where the machine has nothing else to do. */
 const startLimitMs = 20_000
 /** Enough to keep the process busy while answers travel; each is copied to it. */
 const maxRunning = 16
 /** No further job is sent while those that run hold more data. */
 const maxRunningBytes = 4 * 1024 * 1024
+/** Of all owners; with more each may still have an even share of it. */
 const maxWaiting = 10_000
 /** A sender gives up soon after. */
 const maxWaitMs = 10_000
@@ -74,20 +77,19 @@ export function createSchemaProcess(options: SchemaProcessOptions = {}): SchemaP
 class WatchedProcess implements SchemaProcess {
   readonly #limitMs: number
   readonly #maxHeapMb: number
-  readonly #onSlow: (owner: string) => void
+  readonly #onTook: (owner: string, tookMs: number) => void
   #child: ChildProcess | null = null
   #isReady = false
   #isClosed = false
   #running: CheckTask[] = []
-  #waiting: CheckTask[] = []
+  readonly #waiting = new FairQueue<CheckTask>()
   #timer: NodeJS.Timeout | undefined
-  #firstBeganMs = 0
 
   constructor(options: SchemaProcessOptions) {
-    const { limitMs = defaultLimitMs, maxHeapMb = defaultMaxHeapMb, onSlow = () => undefined } = options
+    const { limitMs = defaultLimitMs, maxHeapMb = defaultMaxHeapMb, onTook = () => undefined } = options
     this.#limitMs = limitMs
     this.#maxHeapMb = maxHeapMb
-    this.#onSlow = onSlow
+    this.#onTook = onTook
   }
 
   async run(owner: string, job: SchemaJob): Promise<CheckOutcome> {
@@ -97,15 +99,13 @@ class WatchedProcess implements SchemaProcess {
   }
 
   withdraw(owner: string): CheckTask[] {
-    const { yes = [], no = [] } = Object.groupBy(this.#waiting, (task) => (task.owner === owner ? 'yes' : 'no'))
-    this.#waiting = no
-    return yes
+    return this.#waiting.takeAllOf(owner)
   }
 
   adopt(tasks: readonly CheckTask[]): void {
     for (const task of tasks) {
-      if (this.#isClosed || this.#waiting.length >= maxWaiting) task.resolve({ kind: 'not-run', error: null })
-      else this.#waiting.push(task)
+      if (this.#isClosed || this.#isFullFor(task.owner)) task.resolve({ kind: 'not-run', error: null })
+      else this.#waiting.add(task)
     }
     this.#proceed()
   }
@@ -116,12 +116,17 @@ class WatchedProcess implements SchemaProcess {
     await end(this.#drop())
   }
 
+  #isFullFor(owner: string): boolean {
+    const { size, owners } = this.#waiting
+    return size >= maxWaiting && this.#waiting.sizeOf(owner) >= maxWaiting / (owners + 1)
+  }
+
   #proceed(): void {
-    if (this.#waiting.length === 0 || this.#isClosed) return
+    if (this.#waiting.size === 0 || this.#isClosed) return
     if (this.#child === null) this.#start()
     if (!this.#isReady) return
     while (this.#running.length < maxRunning && bytesOf(this.#running) <= maxRunningBytes) {
-      const task = this.#waiting.shift()
+      const task = this.#waiting.take()
       if (task === undefined) break
       if (performance.now() - task.waitsSinceMs > maxWaitMs) task.resolve({ kind: 'not-run', error: null })
       else this.#send(task)
@@ -138,7 +143,6 @@ class WatchedProcess implements SchemaProcess {
   // Answers that wait to be read come before the verdict: this process may be what was slow.
   #watchFirst(): void {
     clearTimeout(this.#timer)
-    this.#firstBeganMs = performance.now()
     const [first] = this.#running
     if (first === undefined) return
     const endIfStillFirst = () => {
@@ -151,8 +155,8 @@ class WatchedProcess implements SchemaProcess {
     const child = forkChecker(this.#maxHeapMb)
     this.#child = child
     let failure: unknown = new Error('the process that checks schemas ended, or did not start in time')
-    child.on('message', (answer: SchemaAnswer) => {
-      if (this.#child === child) this.#hear(answer)
+    child.on('message', (message: CheckingMessage) => {
+      if (this.#child === child) this.#hear(message)
     })
     const lose = () => {
       if (this.#child === child) this.#survive(failure)
@@ -168,22 +172,16 @@ class WatchedProcess implements SchemaProcess {
     this.#timer = setTimeout(() => void child.kill('SIGKILL'), startLimitMs)
   }
 
-  #hear(answer: SchemaAnswer): void {
-    if (this.#isReady) this.#settleFirst({ kind: 'answered', problem: answer })
+  #hear(message: CheckingMessage): void {
+    clearTimeout(this.#timer)
+    if (message.kind === 'ready') this.#isReady = true
     else {
-      clearTimeout(this.#timer)
-      this.#isReady = true
+      const task = this.#running.shift()
+      this.#watchFirst()
+      task?.resolve({ kind: 'answered', problem: message.problem })
+      if (task !== undefined) this.#onTook(task.owner, message.tookMs)
     }
     this.#proceed()
-  }
-
-  #settleFirst(outcome: CheckOutcome): void {
-    const task = this.#running.shift()
-    const tookMs = performance.now() - this.#firstBeganMs
-    this.#watchFirst()
-    if (task === undefined) return
-    task.resolve(outcome)
-    if (tookMs >= slowMs) this.#onSlow(task.owner)
   }
 
   // The process died by itself. A crash may be the sum of what was checked before, so the first gets a second chance.
@@ -202,11 +200,11 @@ class WatchedProcess implements SchemaProcess {
   #replace(outcome: CheckOutcome | null): void {
     void end(this.#drop())
     const guilty = outcome === null ? undefined : this.#running.shift()
-    this.#waiting = [...this.#running, ...this.#waiting]
+    this.#waiting.giveBack(this.#running)
     this.#running = []
     if (guilty !== undefined && outcome !== null) {
       guilty.resolve(outcome)
-      this.#onSlow(guilty.owner)
+      this.#onTook(guilty.owner, this.#limitMs)
     }
     this.#proceed()
   }
@@ -220,9 +218,8 @@ class WatchedProcess implements SchemaProcess {
   }
 
   #abandonAll(error: unknown): void {
-    const abandoned = [...this.#running, ...this.#waiting]
+    const abandoned = [...this.#running, ...this.#waiting.takeAll()]
     this.#running = []
-    this.#waiting = []
     for (const task of abandoned) task.resolve({ kind: 'not-run', error })
   }
 }

@@ -202,6 +202,7 @@ function claimsOf(source: IngressSource, events: readonly ParsedEvent[], from: P
   }
   const { key, body } = from.idempotencyKey
   const claim = claimOfKey(key, { method: 'POST', query: null, body })
-  // The first event has the key as it is, so that the same key with one event and with several is noticed.
-  return events.map((_, place) => (place === 0 ? claim : { ...claim, key: `${claim.key}:${place}` }))
+  // The first event has the key as it is, so that the same key with one event and with several is noticed. The place of
+  // the others stands in front of it: behind it, it would make a key that another request may bring.
+  return events.map((_, place) => (place === 0 ? claim : { ...claim, key: `place ${place} of ${claim.key}` }))
 }

@@ -310,6 +310,16 @@ test.each([
   expect(await lastSequence()).toBe(before)
 })
 
+test("a list's idempotency key takes no other key away", async () => {
+  const key = randomUUID()
+  const list = await publish('[{"type":"a"},{"type":"b"}]', { 'idempotency-key': key })
+  expect(list.status).toBe(202)
+  for (const other of [`${key}:1`, `${key}:0`]) {
+    const answer = await publish('{"type":"c"}', { 'idempotency-key': other })
+    expect([answer.status, answer.headers.get('idempotent-replayed')]).toEqual([202, null])
+  }
+})
+
 test('an idempotency key with other events is refused, however many they are, and none is stored', async () => {
   const key = { 'idempotency-key': randomUUID() }
   await publish(cloudEvent(), { ...structured, ...key })

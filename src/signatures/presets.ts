@@ -152,7 +152,11 @@ export const presets: Record<VerificationPreset, Preset> = {
     description: "Microsoft Graph; the secret is the subscription's clientState.",
     proofs: [clientStateProof],
     handshake: microsoftGraphHandshake,
-    mapping: { id: null, type: { pointer: '/value/0/changeType' }, subject: { pointer: '/value/0/resource' } },
+    mapping: {
+      id: null,
+      type: eitherPointer('/value/0/changeType', '/value/0/lifecycleEvent'),
+      subject: { pointer: '/value/0/resource' },
+    },
     generate: generateText,
     acceptedResponse: null,
   },

@@ -23,6 +23,7 @@ test('a complete format has no issue', () => {
 
 test.each<[string, Partial<SignatureFormat>, (keyof SignatureFormat)[]]>([
   ['a template without the body', { content: '{id}{timestamp}' }, ['content']],
+  ['a template with two bodies', { content: '{id}{timestamp}{body}{body}' }, ['content']],
   ['an unknown variable', { content: '{timestamp}{body}{secret}' }, ['content']],
   ['an endless template', { content: `{timestamp}{body}${'x'.repeat(1_000)}` }, ['content']],
   ['an id without its place', { idHeader: null }, ['content']],

@@ -22,6 +22,8 @@ function checkContent({ content, idHeader }: SignatureFormat): FormatIssue[] {
   const add = (message: string) => issues.push({ field: 'content', message })
   if (content.length > maxContentCharacters) add('The template must have at most 1,000 characters.')
   if (!content.includes('{body}')) add('The template must hold {body}: what is not signed is not verified.')
+  // Each time costs another pass over the body.
+  if (content.split('{body}').length > 2) add('The template must hold {body} once.')
   const unknown = (content.match(/\{[^{}]*\}/g) ?? []).find((name) => !/^\{(?:id|timestamp|url|body)\}$/.test(name))
   if (unknown !== undefined) add(`${unknown.slice(0, 40)} is unknown; there are {id}, {timestamp}, {url} and {body}.`)
   if (content.includes('{id}') && idHeader === null) add('{id} needs an idHeader.')

@@ -6,9 +6,10 @@ import { encodedPattern, hashOf, timestampOff, unixSecondsOf } from './signature
 import type { RefusalCode, Refused, SignatureFormat, VerifiableRequest } from './verification.ts'
 
 // A header holds more than one signature while keys rotate, or when it was repeated. What is looked at is bounded: one
-// HMAC serves all candidates of a key, but each public-key signature costs a verification of its own.
+// HMAC serves all candidates of a key, but each public-key signature costs a verification of its own, which reads the
+// whole body, with each key: at most ten for a stranger.
 const maxSignatures = 100
-const maxPublicKeySignatures = 10
+const maxPublicKeyVerifications = 10
 
 type Part = { readonly literal: string } | { readonly name: 'id' | 'timestamp' | 'url' | 'body' }
 
@@ -32,7 +33,6 @@ interface CompiledFormat {
   /** Finds the well-formed signatures of the header; what else is in it is passed over. */
   readonly signatures: RegExp
   readonly timestamps: RegExp | null
-  readonly maxCandidates: number
 }
 
 /**
@@ -69,7 +69,6 @@ function compile(format: SignatureFormat): CompiledFormat {
     parts: partsOf(format.content),
     signatures: new RegExp(`(?<=^|[,; \\t])${escapePattern(marker)}(${encodedPattern(format)})(?=$|[,; \\t])`, 'g'),
     timestamps: timestamp === null ? null : new RegExp(`(?:^|[,; \\t])${escapePattern(timestamp)}=([^,; \\t]*)`),
-    maxCandidates: format.algorithm === 'ED25519' ? maxPublicKeySignatures : maxSignatures,
   }
 }
 
@@ -143,11 +142,11 @@ function timely(claim: SignatureClaim, format: SignatureFormat): SignatureClaim 
   return detail === null ? claim : refuse('TIMESTAMP_OFF', detail, evidenceOf(claim))
 }
 
-function candidatesOf({ format, signatures, maxCandidates }: CompiledFormat, header: string): Buffer[] {
+function candidatesOf({ format, signatures }: CompiledFormat, header: string): Buffer[] {
   const encoding = format.encoding === 'HEX' ? 'hex' : 'base64'
   return header
     .matchAll(signatures)
-    .take(maxCandidates)
+    .take(maxSignatures)
     .map((match) => Buffer.from(match[1] ?? '', encoding))
     .toArray()
 }
@@ -177,7 +176,8 @@ function findSigner(
 ): PreparedKey<KeyObject> | undefined {
   if (format.algorithm === 'ED25519') {
     const message = Buffer.concat(content.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece)))
-    return keys.find(({ key }) => candidates.some((candidate) => verify(null, message, key, candidate)))
+    const tried = candidates.slice(0, Math.floor(maxPublicKeyVerifications / keys.length))
+    return keys.find(({ key }) => tried.some((candidate) => verify(null, message, key, candidate)))
   }
   const { name, isKeyed } = hashOf(format.algorithm)
   return keys.find(({ key }) => {

@@ -25,6 +25,17 @@ describe('Twilio', () => {
     expect(verify(preset('TWILIO'), 'key', { headers, body })).toMatchObject(verified)
   })
 
+  test('a form has up to 1,000 fields; a stranger cannot make more be read', () => {
+    const send = (count: number) => {
+      const fields = Array.from({ length: count }, (_, index) => [`f${index}`, 'x'])
+      const signature = twilio.getExpectedTwilioSignature('key', url, Object.fromEntries(fields))
+      const headers = { ...form, 'x-twilio-signature': signature }
+      return verify(preset('TWILIO'), 'key', { headers, body: new URLSearchParams(fields).toString() })
+    }
+    expect(send(1_000)).toMatchObject(verified)
+    expect(send(1_001)).toMatchObject({ code: 'SIGNATURE_WRONG', detail: expect.stringContaining('1000 fields') })
+  })
+
   test('a GET, which has no body, is signed by its address alone', () => {
     const headers = { 'x-twilio-signature': twilio.getExpectedTwilioSignature('key', url, {}) }
     expect(verify(preset('TWILIO'), 'key', { headers, query: 'a=1' })).toMatchObject(verified)

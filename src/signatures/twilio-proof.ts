@@ -6,6 +6,9 @@ import type { Refused, VerifiableRequest } from './verification.ts'
 
 const header = 'X-Twilio-Signature'
 
+/** Far more than Twilio sends: they are read and sorted before it is known who sent them. */
+const maxFields = 1_000
+
 interface TwilioClaim {
   readonly kind: 'claim'
   readonly candidates: readonly Buffer[]
@@ -66,11 +69,23 @@ function signedFieldsOf({ headers, query, body }: VerifiableRequest): string | R
   }
   if (body.length === 0) return ''
   const isForm = /^application\/x-www-form-urlencoded *(?:;|$)/i.test(headerText(headers, 'content-type') ?? '')
+  if (isForm && countOf(body, ampersand, maxFields) >= maxFields) {
+    return refuse('SIGNATURE_WRONG', `A form of Twilio has at most ${maxFields} fields.`)
+  }
   if (isForm) return fieldsOf(body)
   return refuse(
     'SIGNATURE_WRONG',
     'A body that is no form must be signed by bodySHA256 in the address; this one is not.',
   )
+}
+
+const ampersand = 0x26
+
+/** @returns `limit` when there are more. */
+function countOf(body: Buffer, byte: number, limit: number): number {
+  let count = 0
+  for (let found = body.indexOf(byte); found !== -1 && count < limit; found = body.indexOf(byte, found + 1)) count++
+  return count
 }
 
 /** Names and values, sorted by name; a repeated name has each of its different values, sorted. */

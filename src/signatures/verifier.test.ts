@@ -201,6 +201,23 @@ describe('many signatures in one header', () => {
   test('of a thousand only the first hundred are looked at', () => {
     expect(send(`${Array(1_000).fill(bad).join(' ')} ${good}`)).toMatchObject({ code: 'SIGNATURE_WRONG' })
   })
+
+  test.each([
+    { secrets: 1, place: 10 },
+    { secrets: 5, place: 2 },
+  ])('with $secrets public keys the first $place are looked at: each costs a verification', ({ secrets, place }) => {
+    const pairs = Array.from({ length: secrets }, () => generateKeyPairSync('ed25519'))
+    const texts = pairs.map(({ publicKey }) => Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'))
+    const active = texts.map((text) => ({ text: text.toString('hex'), expiresAt: null }))
+    const last = pairs.at(-1)
+    const valid = last === undefined ? '' : sign(null, Buffer.from('{}'), last.privateKey).toString('hex')
+    const sendAt = (position: number) => {
+      const header = [...Array(position - 1).fill('0'.repeat(128)), valid].join(' ')
+      return verify(generic({ algorithm: 'ED25519' }), active, { body: '{}', headers: { 'x-signature': header } })
+    }
+    expect(sendAt(place)).toMatchObject(verified)
+    expect(sendAt(place + 1)).toMatchObject({ code: 'SIGNATURE_WRONG' })
+  })
 })
 
 test('a refusal shows the form of a signature, and of each value at most four characters', () => {

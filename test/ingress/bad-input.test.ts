@@ -100,7 +100,17 @@ test.each<[string, Buffer]>([
 test.each<[string, string]>([
   ['a byte order mark', '\u{feff}{"a":1}'],
   ['an escaped NUL', '{"a":"\\u0000"}'],
+  ['an escaped NUL in a name', '{"\\u0000":1}'],
   ['a lone surrogate', '{"a":"\\ud800"}'],
+])('%s is stored byte for byte, and its parsed view is null', async (_, text) => {
+  const answer = await send(open.ingressUrl, { body: text, headers: { 'content-type': 'application/json' } })
+  expect(answer.status).toBe(202)
+  const message = await gateway.readBack(answer.body.id)
+  expect(Buffer.from(message.body, 'base64').toString()).toBe(text)
+  expect(message.json).toBeNull()
+})
+
+test.each<[string, string]>([
   ['a number that no double holds', '[12345678901234567890, -0, 1e2]'],
   ['a number of a hundred thousand digits', `[${Array(20).fill('1e131071').join(',')}]`],
   ['repeated keys', '{"a":1,"a":2}'],

@@ -33,9 +33,9 @@ export interface Connection {
 }
 
 const handshakeTimeoutMs = 10_000
-const pingMs = 5_000
+const pingMs = 3_000
 /** A gateway that sends nothing for three looks, not even the answer to a ping, is not there. */
-const lookMs = 5_000
+const lookMs = 3_000
 const quietLooks = 3
 /** A body of 32 MiB takes a third more in base64. */
 const maxFrameBytes = 256 * 1024 * 1024

@@ -20,7 +20,7 @@ import { listenForStop, type StopSignals } from './stop-signals.ts'
  */
 export const listen: Command = {
   name: 'listen',
-  summary: 'Show the messages of a source as they come, and send them on to a local server.',
+  summary: 'Show messages of a source as they come; send them on to a local server.',
   operands: ['source'],
   options: {
     forward: {
@@ -113,7 +113,7 @@ function noticesOf(
       output.begin()
     },
     onLost: (reason) => output.notice(`Connection lost (${reason}). Trying again until it is back.`),
-    onBack: () => output.notice('Connected again; nothing was missed.'),
+    onBack: () => output.notice('Connected again; going on where it stopped.'),
   }
 }
 

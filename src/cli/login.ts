@@ -7,7 +7,7 @@ import { checkedKey, credentialsFile, defaultUrl, parseUrl, saveLogin } from './
 
 export const login: Command = {
   name: 'login',
-  summary: 'Save a gateway and an API key for "hookline listen", in a file that only you can read.',
+  summary: 'Save gateway and API key for "listen", in a file that you alone can read.',
   operands: [],
   options: {
     url: { value: '<url>', description: `The gateway. Default: HOOKLINE_URL, then ${defaultUrl}.` },
@@ -27,7 +27,7 @@ export const login: Command = {
 
 export const logout: Command = {
   name: 'logout',
-  summary: 'Delete the saved gateway and API key. The key itself goes on: see "hookline keys revoke".',
+  summary: 'Delete the saved gateway and API key. The key itself still holds.',
   operands: [],
   options: {},
   async run(_, { environment, printError }) {

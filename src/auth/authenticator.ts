@@ -12,6 +12,8 @@ export interface Authenticator {
    * @returns null for whatever is not a key that holds now: the caller is not told which it was.
    */
   authenticate(authorization: string | undefined): Promise<Viewer | null>
+  /** Whom a key stands for that proved itself in another way, such as by a ticket; null when it does not hold now. */
+  viewerOf(keyId: ApiKeyId): Promise<Viewer | null>
   /** Whether a key that was authenticated earlier still holds: for sockets, after a change and when it ends. */
   stillHolds(viewer: Pick<Viewer, 'keyId'>): Promise<boolean>
 }
@@ -42,6 +44,10 @@ export function createAuthenticator(deps: { readonly sql: Sql; readonly epochs: 
       const key = await keys.get(presented.keyId)
       const isSame = timingSafeEqual(presented.secretHash, key?.secretHash ?? noSecretHash)
       return key !== null && isSame && holds(key) ? key.viewer : null
+    },
+    async viewerOf(keyId) {
+      const key = await keys.get(keyId)
+      return key !== null && holds(key) ? key.viewer : null
     },
     async stillHolds(viewer) {
       const key = await keys.get(viewer.keyId)

@@ -29,6 +29,8 @@ export interface Config {
   readonly allowsLoopback: boolean
   /** CIDRs whose word about the address of a sender is taken. */
   readonly trustedProxies: readonly string[]
+  /** Such as `https://app.example.com`: pages that may stream, beside our own. */
+  readonly allowedOrigins: readonly string[]
   /** Null: kept. */
   readonly retentionMaxAgeHours: number | null
   readonly logLevel: LogLevel
@@ -65,6 +67,7 @@ export function parseConfig(environment: Environment): ConfigResult {
     masterKeys: read('masterKeys'),
     allowedNetworks: read('allowedNetworks'),
     trustedProxies: read('trustedProxies'),
+    allowedOrigins: read('allowedOrigins'),
     retentionMaxAgeHours: read('retentionMaxAgeHours'),
     logLevel: read('logLevel'),
     shutdownTimeoutMs: read('shutdownTimeoutMs'),

@@ -77,6 +77,16 @@ export function parseNetworks(text: string): Parsed<readonly string[]> {
     : expected('networks in CIDR notation, comma separated, such as 10.0.0.0/8,fd00::/8; or none')
 }
 
+/** Origins of pages, comma separated; `none` is the empty list. */
+export function parseOrigins(text: string): Parsed<readonly string[]> {
+  if (text === 'none') return valid([])
+  const origins = text.split(',').map((entry) => toOrigin(entry.trim()))
+  const known = origins.filter((origin) => origin !== null)
+  return known.length === origins.length
+    ? valid(known)
+    : expected('origins without a path, comma separated, such as https://app.example.com; or none')
+}
+
 export function parseMasterKeyList(text: string): Parsed<readonly MasterKey[]> {
   const result = parseMasterKeys(text)
   return result.ok
@@ -87,6 +97,12 @@ export function parseMasterKeyList(text: string): Parsed<readonly MasterKey[]> {
 // `postgres://user@/database?host=/run/postgresql` is usual, but no URL to the standard: a host is put in.
 function parseServiceUrl(text: string): URL | null {
   return URL.parse(text.replace('@/', '@localhost/').replace(':///', '://localhost/'))
+}
+
+function toOrigin(entry: string): string | null {
+  const url = URL.parse(entry)
+  const isOrigin = url !== null && ['http:', 'https:'].includes(url.protocol) && url.href === `${url.origin}/`
+  return isOrigin ? url.origin : null
 }
 
 function toCidr(entry: string): string | null {

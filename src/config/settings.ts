@@ -7,6 +7,7 @@ import {
   parseHost,
   parseMasterKeyList,
   parseNetworks,
+  parseOrigins,
   parsePublicUrl,
   parseRedisUrl,
   parseText,
@@ -125,6 +126,13 @@ export const settings = {
     fallback: [],
     fallbackText: 'none',
     parse: parseNetworks,
+  }),
+  allowedOrigins: setting<readonly string[]>('ALLOWED_ORIGINS', {
+    description:
+      'Origins of pages that may open WebSockets and event streams here, beside our own: comma separated, or none.',
+    fallback: [],
+    fallbackText: 'none',
+    parse: parseOrigins,
   }),
   retentionMaxAgeHours: setting<number | null>('RETENTION_MAX_AGE_HOURS', {
     description:

@@ -30,3 +30,4 @@ export {
 } from './feed.ts'
 export { createMemoryBus } from './memory-bus.ts'
 export { createRedisBus } from './redis-bus.ts'
+export { createSubscriptionLimit, type SubscriptionLimit } from './subscription-limit.ts'

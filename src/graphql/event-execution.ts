@@ -20,7 +20,7 @@ interface EventExecutionDeps {
  */
 export function createEventExecution(
   deps: EventExecutionDeps,
-): (operation: PreparedOperation) => Omit<EventHandling, 'failed'> {
+): (operation: PreparedOperation) => Omit<EventHandling<Execution>, 'failed'> {
   const shared = createSharedResults()
   return (operation) => {
     const { viewer, requestId } = operation.caller
@@ -42,7 +42,8 @@ export function createEventExecution(
     }
 
     return {
-      execute: async (event) => shown(await member.executionOf(event, () => executeOne(event))),
+      execute: (event) => member.executionOf(event, () => executeOne(event)),
+      shown,
       ended: member.leave,
     }
   }

@@ -1,5 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 
+const firstRetryMs = 500
+const maxRetryMs = 5_000
+
 /** The results of a subscription, one per event, as JSON in UTF-8. Others may have them too: they are not to be changed. */
 export type OperationStream = AsyncGenerator<Buffer, void, void>
 
@@ -10,8 +13,10 @@ export interface EventResult {
   readonly isUnavailable: boolean
 }
 
-export interface EventHandling {
-  execute(event: object): Promise<EventResult>
+export interface EventHandling<Executed> {
+  execute(event: object): Promise<Executed>
+  /** What to tell the client of it. */
+  shown(executed: Executed): EventResult
   /** What to tell the client when the source fails. */
   failed(error: unknown): EventResult
   /** Called once, when no further event will be executed. */
@@ -25,7 +30,10 @@ export interface EventHandling {
  * Not a generator function: those hold back `return()` while a `next()` waits, and a subscription that waits for events
  * could not be ended.
  */
-export function operationStream(source: AsyncIterable<object>, handling: EventHandling): OperationStream {
+export function operationStream<Executed>(
+  source: AsyncIterable<object>,
+  handling: EventHandling<Executed>,
+): OperationStream {
   const events = source[Symbol.asyncIterator]()
   const controller = new AbortController()
   const ended = controller.signal
@@ -38,8 +46,13 @@ export function operationStream(source: AsyncIterable<object>, handling: EventHa
         const event = await events.next()
         if (event.done) controller.abort()
         if (ended.aborted) return end
-        const value = await executeWhenAvailable(() => handling.execute(event.value), ended)
-        return ended.aborted ? end : { done: false, value }
+        let result = handling.shown(await handling.execute(event.value))
+        for (let retryMs = firstRetryMs; result.isUnavailable; retryMs = Math.min(2 * retryMs, maxRetryMs)) {
+          await setTimeout(retryMs, undefined, { signal: ended }).catch(() => undefined)
+          if (ended.aborted) return end
+          result = handling.shown(await handling.execute(event.value))
+        }
+        return ended.aborted ? end : { done: false, value: result.json }
       } catch (error) {
         controller.abort()
         return { done: false, value: handling.failed(error).json }
@@ -58,16 +71,4 @@ export function operationStream(source: AsyncIterable<object>, handling: EventHa
     [Symbol.asyncDispose]: async () => void (await stream.return()),
   }
   return stream
-}
-
-const firstRetryMs = 500
-const maxRetryMs = 5_000
-
-async function executeWhenAvailable(execute: () => Promise<EventResult>, ended: AbortSignal): Promise<Buffer> {
-  for (let retryMs = firstRetryMs; ; retryMs = Math.min(2 * retryMs, maxRetryMs)) {
-    const { json, isUnavailable } = await execute()
-    if (ended.aborted || !isUnavailable) return json
-    await setTimeout(retryMs, undefined, { signal: ended }).catch(() => undefined)
-    if (ended.aborted) return json
-  }
 }

@@ -11,12 +11,15 @@ const pingMs = 15_000
 /** Larger frames go in fragments, so that a slow client is seen to take them bit by bit. */
 const fragmentBytes = 256 * 1024
 
+const wholeFrame = { binary: false, fin: true }
+const fragment = { binary: false, fin: false }
+
 /** One WebSocket, between the frames of `ws` and the protocol of graphql-ws. */
 export interface Connection {
   /** Speaks the protocol until the socket is gone. */
   run(protocol: Server<SocketExtra>, extra: SocketExtra): void
-  /** Resolves when the client has taken the frame, or the socket is closed. */
-  send(frame: Buffer): Promise<void>
+  /** Null when the frame is taken at once; else resolves when the client has taken it, or the socket is closed. */
+  send(frame: Buffer): Promise<void> | null
   close(code: number, reason: string): void
   /** Resolves when the socket is gone. */
   readonly gone: Promise<void>
@@ -74,7 +77,10 @@ export function openConnection({ socket, stalledMs, log }: ConnectionOptions): C
         })
       })
     }
-    const closed = protocol.opened({ protocol: socket.protocol, send: outbox.send, close, onMessage }, extra)
+    const closed = protocol.opened(
+      { protocol: socket.protocol, send: async (data) => void (await outbox.send(data)), close, onMessage },
+      extra,
+    )
     socket.once('close', (code, reason) => {
       closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'socket close failed'))
     })
@@ -85,8 +91,8 @@ export function openConnection({ socket, stalledMs, log }: ConnectionOptions): C
 
 /** What a socket has to send. */
 interface Outbox {
-  /** Resolves when the client has taken it, or the socket is closed. */
-  send(data: string | Buffer): Promise<void>
+  /** Null when it is taken at once; else resolves when the client has taken it, or the socket is closed. */
+  send(data: string | Buffer): Promise<void> | null
   /** Since when the oldest frame, or fragment, is not taken; infinity when all are. */
   waitingSinceMs(): number
   bufferedBytes(): number
@@ -96,19 +102,27 @@ interface Outbox {
 function openOutbox(socket: WebSocket, onTaken: () => void): Outbox {
   /** When what the client has not taken was sent, oldest first. */
   const untaken: number[] = []
+  /** Who waits for it; null where nobody does. */
+  const waiting: ((() => void) | null)[] = []
   /** Set while a large frame is under way; fragments of different frames must not mix. */
   let underWay: Promise<void> | null = null
   let queuedBytes = 0
 
-  function sendFrame(data: string | Buffer, fin = true): Promise<void> {
+  // Frames are taken in order. One that fails fails with its socket, whose close is heard.
+  function taken(): void {
+    untaken.shift()
+    waiting.shift()?.()
+  }
+
+  function sendFrame(data: string | Buffer, options = wholeFrame): Promise<void> | null {
+    if (socket.readyState !== socket.OPEN) return null
+    untaken.push(Date.now())
+    const place = waiting.push(null) - 1
+    socket.send(data, options, taken)
+    // Nearly always: `taken` is only told later.
+    if (socket.bufferedAmount === 0) return null
     return new Promise((resolve) => {
-      if (socket.readyState !== socket.OPEN) return resolve()
-      untaken.push(Date.now())
-      // Frames are taken in order. One that fails fails with its socket, whose close is heard.
-      socket.send(data, { binary: false, fin }, () => {
-        untaken.shift()
-        resolve()
-      })
+      waiting[place] = resolve
     })
   }
 
@@ -116,7 +130,7 @@ function openOutbox(socket: WebSocket, onTaken: () => void): Outbox {
     const bytes = Buffer.from(data)
     for (let start = 0; start < bytes.length; start += fragmentBytes) {
       const end = start + fragmentBytes
-      await sendFrame(bytes.subarray(start, end), end >= bytes.length)
+      await sendFrame(bytes.subarray(start, end), end >= bytes.length ? wholeFrame : fragment)
       onTaken()
     }
     queuedBytes -= data.length

@@ -146,7 +146,7 @@ interface Receiving {
 
 async function receiveBody(deps: EventIngressDeps, receiving: Receiving): Promise<EventsAnswer | null> {
   const { request, source, maxBytes } = receiving
-  const read = await readBody(request.body, { sourceId: source.id, maxBytes, budget: deps.budget })
+  const read = await readBody(request.body, { source, maxBytes, budget: deps.budget })
   switch (read.kind) {
     case 'too-large':
       return reportTo(deps, request, source, read.bytes)(tooLarge({ ...source, maxBodyBytes: maxBytes }))
@@ -160,7 +160,7 @@ async function receiveBody(deps: EventIngressDeps, receiving: Receiving): Promis
     const answer = await publish(deps.publisher, receiving, read.body)
     return answer.kind === 'refused' ? reportTo(deps, request, source, read.body.length)(answer) : answer
   } finally {
-    deps.budget.give(source.id, read.body.length)
+    deps.budget.give(source, read.body.length)
   }
 }
 

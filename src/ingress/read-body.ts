@@ -1,35 +1,51 @@
 import type { Readable } from 'node:stream'
-import type { SourceId } from '../kernel/ids.ts'
+import type { IngressSource } from '../sources/index.ts'
 
 /** Body bytes of all requests that are being received and recorded now. */
 export interface BodyBudget {
-  /** @returns false when the bytes would go past the bound, or past one source's share; then nothing was taken. */
-  take(sourceId: SourceId, bytes: number): boolean
-  give(sourceId: SourceId, bytes: number): void
+  /** @returns false when the bytes would go past the bound, or past a share; then nothing was taken. */
+  take(source: BudgetedSource, bytes: number): boolean
+  give(source: BudgetedSource, bytes: number): void
 }
 
-/** Of the budget: what one source may hold, so that a flood at it leaves room for the others. */
-const sourceShare = 0.25
+export type BudgetedSource = Pick<IngressSource, 'id' | 'projectId'>
 
-/** What finds the budget, or its source's share, untouched gets in at any size. */
+/** Of the budget: what one source, and what all of a project, may hold, so that floods there leave room for the others. */
+const [sourceShare, projectShare] = [0.25, 0.5]
+
+/** What finds the budget and its shares untouched gets in at any size. */
 export function createBodyBudget(maxBytes: number): BodyBudget {
-  const maxSourceBytes = maxBytes * sourceShare
-  const usedBySource = new Map<SourceId, number>()
-  let used = 0
+  const all = createShare(maxBytes)
+  const ofSources = createShare(maxBytes * sourceShare)
+  const ofProjects = createShare(maxBytes * projectShare)
   return {
-    take(sourceId, bytes) {
-      const usedBefore = usedBySource.get(sourceId) ?? 0
-      if (used > 0 && used + bytes > maxBytes) return false
-      if (usedBefore > 0 && usedBefore + bytes > maxSourceBytes) return false
-      used += bytes
-      usedBySource.set(sourceId, usedBefore + bytes)
+    take({ id, projectId }, bytes) {
+      if (!(all.fits('', bytes) && ofSources.fits(id, bytes) && ofProjects.fits(projectId, bytes))) return false
+      all.add('', bytes)
+      ofSources.add(id, bytes)
+      ofProjects.add(projectId, bytes)
       return true
     },
-    give(sourceId, bytes) {
-      used -= bytes
-      const left = (usedBySource.get(sourceId) ?? 0) - bytes
-      if (left > 0) usedBySource.set(sourceId, left)
-      else usedBySource.delete(sourceId)
+    give({ id, projectId }, bytes) {
+      all.add('', -bytes)
+      ofSources.add(id, -bytes)
+      ofProjects.add(projectId, -bytes)
+    },
+  }
+}
+
+/** Bytes by who holds them, with one bound for each. */
+function createShare(maxBytes: number) {
+  const held = new Map<string, number>()
+  return {
+    fits(holder: string, bytes: number): boolean {
+      const before = held.get(holder) ?? 0
+      return before === 0 || before + bytes <= maxBytes
+    },
+    add(holder: string, bytes: number): void {
+      const after = (held.get(holder) ?? 0) + bytes
+      if (after > 0) held.set(holder, after)
+      else held.delete(holder)
     },
   }
 }
@@ -40,7 +56,7 @@ export type ReadBody =
   | { readonly kind: 'too-large' | 'no-room' | 'aborted'; readonly bytes: number }
 
 export interface ReadBodyOptions {
-  readonly sourceId: SourceId
+  readonly source: BudgetedSource
   readonly maxBytes: number
   readonly budget: BodyBudget
 }
@@ -54,7 +70,7 @@ const maxChunks = 512
  *
  * By events rather than by `for await`, which costs several promises a request: this is the hot path.
  */
-export function readBody(stream: Readable, { sourceId, maxBytes, budget }: ReadBodyOptions): Promise<ReadBody> {
+export function readBody(stream: Readable, { source, maxBytes, budget }: ReadBodyOptions): Promise<ReadBody> {
   const { promise, resolve } = Promise.withResolvers<ReadBody>()
   const pieces: Buffer[] = []
   const chunks: Buffer[] = []
@@ -65,7 +81,7 @@ export function readBody(stream: Readable, { sourceId, maxBytes, budget }: ReadB
     if (isOver) return
     isOver = true
     if (result.kind !== 'read') {
-      budget.give(sourceId, bytes)
+      budget.give(source, bytes)
       pieces.length = 0
       chunks.length = 0
     }
@@ -74,7 +90,7 @@ export function readBody(stream: Readable, { sourceId, maxBytes, budget }: ReadB
   stream.on('data', (chunk: Buffer) => {
     if (isOver) return
     if (bytes + chunk.length > maxBytes) return end({ kind: 'too-large', bytes: bytes + chunk.length })
-    if (!budget.take(sourceId, chunk.length)) return end({ kind: 'no-room', bytes })
+    if (!budget.take(source, chunk.length)) return end({ kind: 'no-room', bytes })
     bytes += chunk.length
     chunks.push(chunk)
     if (chunks.length === maxChunks) pieces.push(Buffer.concat(chunks.splice(0)))

@@ -94,7 +94,7 @@ async function receiveBody(dependencies: IngressDependencies, receiving: Receivi
   const { request, source } = receiving
   const refuse = (bodyBytes: number, refusal: Refused) =>
     report(refusals, source, { ...about(request), bodyBytes }, refusal)
-  const read = await readBody(request.body, { sourceId: source.id, maxBytes: source.maxBodyBytes, budget })
+  const read = await readBody(request.body, { source, maxBytes: source.maxBodyBytes, budget })
   switch (read.kind) {
     case 'too-large':
       return refuse(read.bytes, tooLarge(source))
@@ -108,7 +108,7 @@ async function receiveBody(dependencies: IngressDependencies, receiving: Receivi
     const answer = await accept(dependencies, receiving, read.body)
     return answer.kind === 'refused' ? refuse(read.body.length, answer) : answer
   } finally {
-    budget.give(source.id, read.body.length)
+    budget.give(source, read.body.length)
   }
 }
 

@@ -14,6 +14,7 @@ import { createGraphql } from './graphql/index.ts'
 import { eventsRoute } from './http/events-route.ts'
 import { createHttpServer, createMetrics, findFreePort, type HttpServerOptions } from './http/index.ts'
 import { ingressRoutes } from './http/ingress-route.ts'
+import { listenerRoutes } from './http/listeners-route.ts'
 import {
   createBodyBudget,
   createEventIngress,
@@ -25,6 +26,7 @@ import { newId, type SourceId } from './kernel/ids.ts'
 import type { Logger } from './kernel/log.ts'
 import { version } from './kernel/version.ts'
 import { createLifecycle, createStopClock, type Lifecycle, type StopClock } from './lifecycle.ts'
+import { createListeners, createPlainListeners } from './listeners/index.ts'
 import {
   type Bus,
   createEpochs,
@@ -237,15 +239,19 @@ function openEdge(
   const { orm, sql } = database
   const { routes, publisher, authenticator } = openIngress(config, foundation, { base, lifecycle })
   const messages = createMessageStore(sql)
+  const sources = createSourceStore(orm)
   const feed = createFeed({ ...foundation, reader: messages })
   lifecycle.defer('the live feed', () => feed.close())
+  const listeners = createListeners({ ...foundation, orm, sql, feed, messages })
+  // Before the feed closes its streams.
+  lifecycle.defer('the listeners', listeners.close)
   const graphql = createGraphql({
     ...foundation,
     orm,
     publicUrl: base,
     authenticator,
     apiKeys: createApiKeyStore(orm),
-    sources: createSourceStore(orm),
+    sources,
     endpoints: createEndpointStore(orm),
     eventTypes: createEventTypeStore(orm),
     deliveries: createDeliveryStore(sql),
@@ -253,10 +259,12 @@ function openEdge(
     publisher,
     messages,
     feed,
+    listeners,
     defaultRetention: { maxMessages: null, maxBytes: null, maxAgeHours: config.retentionMaxAgeHours },
   })
+  const plainListeners = createPlainListeners({ authenticator, listeners, messages, sources })
   return {
-    routes,
+    routes: [...routes, ...listenerRoutes(plainListeners)],
     fallback: {
       template: '/graphql',
       methods: 'any',

@@ -29,7 +29,7 @@ const ApiKeyScope = builder.enumType('ApiKeyScope', {
   } as const,
 })
 
-const ApiKeyNode = builder.objectRef<ApiKey>('ApiKey')
+export const ApiKeyNode = builder.objectRef<ApiKey>('ApiKey')
 
 builder.node(ApiKeyNode, {
   description: 'What a client authenticates with.',
@@ -71,7 +71,7 @@ const ApiKeyConnection = builder.connectionObject({
   }),
 })
 
-const apiKeyById = contextLoader<ApiKeyId, ApiKey>(async ({ services, viewer }, ids) => {
+export const apiKeyById = contextLoader<ApiKeyId, ApiKey>(async ({ services, viewer }, ids) => {
   const apiKeys = await services.apiKeys.byIds(viewer.projectId, ids)
   return new Map(apiKeys.map((apiKey) => [apiKey.id, apiKey]))
 })

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { First } from './migrations/0001-first.ts'
 import { Ingress } from './migrations/0002-ingress.ts'
 import { DeliveryEnds } from './migrations/0003-delivery-ends.ts'
+import { Listeners } from './migrations/0005-listeners.ts'
 import { clientConfig } from './pool.ts'
 import type { Sql } from './sql.ts'
 
@@ -15,6 +16,7 @@ const migrationsList: MigrationObject[] = [
   { name: '0001-first', class: First },
   { name: '0002-ingress', class: Ingress },
   { name: '0003-delivery-ends', class: DeliveryEnds },
+  { name: '0005-listeners', class: Listeners },
 ]
 
 const migrationsTable = 'hookline_migrations'
@@ -33,6 +35,7 @@ const tablesWithoutEntity = [
   'endpoint_states',
   'former_tokens',
   'refusals',
+  'listeners',
 ]
 
 /** Entities over the given pool, so that they and plain SQL share its connections. The pool stays its maker's to end. */

@@ -3,6 +3,7 @@ import type { DeliveryStore } from '../deliveries/delivery-store.ts'
 import type { DeleteEndpointDeps, EndpointDeps, EndpointStore } from '../endpoints/index.ts'
 import type { EventTypeStore } from '../event-types/index.ts'
 import type { EventPublisher } from '../ingress/index.ts'
+import type { Listeners } from '../listeners/index.ts'
 import type { Bus } from '../live/bus.ts'
 import type { Feed } from '../live/feed.ts'
 import type { StoredMessage } from '../messages/message.ts'
@@ -22,6 +23,7 @@ export interface Services extends SourceDeps, DeleteSourceDeps, EndpointDeps, De
   readonly messages: MessageStore
   readonly deliveries: DeliveryStore
   readonly feed: Feed<StoredMessage>
+  readonly listeners: Listeners
   readonly refusals: RefusalStore
   readonly eventTypes: EventTypeStore
   readonly publisher: EventPublisher

@@ -19,6 +19,7 @@ const errorCodes = {
   NAME_TAKEN: { description: 'The name is in use.' },
   LIMIT_REACHED: { description: 'The project has as many of these as it may have.' },
   STATE_CONFLICT: { description: 'The object is not in a state that allows this.' },
+  LEASE_LOST: { description: 'Another reader holds the listener now.' },
 } satisfies Record<ErrorCode, { description: string }>
 
 const ErrorCodeEnum = builder.enumType('ErrorCode', { description: 'What is wrong, for programs.', values: errorCodes })
@@ -111,7 +112,7 @@ export const StateConflictError = builder.objectRef<Failure<'state-conflict'>>('
   interfaces: [UserError],
   fields: (t) => ({
     message: t.string({ description: 'A sentence for people that names the present state.', resolve: messageOf }),
-    code: t.field({ type: ErrorCodeEnum, description: 'Always STATE_CONFLICT.', resolve: codeOf }),
+    code: t.field({ type: ErrorCodeEnum, description: 'STATE_CONFLICT or LEASE_LOST.', resolve: codeOf }),
     path: t.stringList({ description: 'The input field that held the id.', nullable: true, resolve: pathOf }),
   }),
 })
@@ -182,7 +183,7 @@ function codeOf(failure: UserFailure): ErrorCode {
     case 'limit-reached':
       return 'LIMIT_REACHED'
     case 'state-conflict':
-      return 'STATE_CONFLICT'
+      return failure.code ?? 'STATE_CONFLICT'
     default:
       return unreachable(failure)
   }

@@ -17,6 +17,7 @@ export type AttemptId = Id<'att'>
 export type SecretId = Id<'sec'>
 export type RefusalId = Id<'ref'>
 export type EventTypeId = Id<'typ'>
+export type ListenerId = Id<'lsn'>
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 const suffix = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/

@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'NAME_TAKEN'
   | 'LIMIT_REACHED'
   | 'STATE_CONFLICT'
+  | 'LEASE_LOST'
 
 /** One thing that is wrong with an input. */
 export interface Issue {
@@ -25,7 +26,13 @@ export type UserFailure =
   | { readonly kind: 'not-found'; readonly id: string; readonly path: readonly string[] }
   | { readonly kind: 'name-taken'; readonly name: string; readonly path: readonly string[] }
   | { readonly kind: 'limit-reached'; readonly limit: number; readonly path: readonly string[] }
-  | { readonly kind: 'state-conflict'; readonly message: string; readonly path: readonly string[] }
+  | {
+      readonly kind: 'state-conflict'
+      /** STATE_CONFLICT unless given. */
+      readonly code?: 'LEASE_LOST'
+      readonly message: string
+      readonly path: readonly string[]
+    }
 
 /** What an operation that a client asked for comes to. Failures nobody can act on are thrown instead. */
 export type Outcome<Value> = { readonly kind: 'done'; readonly value: Value } | UserFailure

@@ -45,6 +45,11 @@ export function refusalsChannel(sourceId: string): string {
   return `refusals:${sourceId}`
 }
 
+/** No payload: another stream has taken the listener, or it was deleted. */
+export function listenersChannel(listenerId: string): string {
+  return `listeners:${listenerId}`
+}
+
 /** Payload: the name of a task that there is work of. */
 export const tasksChannel = 'tasks'
 

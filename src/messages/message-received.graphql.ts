@@ -3,6 +3,7 @@ import { builder } from '../graphql/builder.ts'
 import type { Context } from '../graphql/context.ts'
 import { badUserInput, requestError } from '../graphql/request-error.ts'
 import { unreachable } from '../kernel/unreachable.ts'
+import type { ListenerEvent } from '../listeners/listener.ts'
 import type { FeedEvent, FeedNote, FeedPosition } from '../live/feed.ts'
 import type { Source } from '../sources/index.ts'
 import { loadSource, SourceNode } from '../sources/sources.graphql.ts'
@@ -18,9 +19,9 @@ import { beginStream } from './stream-begin.ts'
 type Event = FeedEvent<StoredMessage>
 type EventOf<Kind extends Event['kind']> = Extract<Event, { kind: Kind }>
 
-const MessageEvent = builder.interfaceRef<Event>('MessageEvent').implement({
+export const MessageEvent = builder.interfaceRef<ListenerEvent>('MessageEvent').implement({
   description: `What a reader of logs is told. Within a source in the order of sequence; between sources there is none. Queries and
-streams give the same events; \`messageReceived\` pushes them.`,
+streams give the same events: \`messageReceived\` pushes them, \`Listener.events\` reads them.`,
   resolveType: ({ kind }) => typeOf(kind),
   fields: (t) => ({
     source: t.field({ type: SourceNode, description: 'The source that it is about.', resolve: sourceOf }),
@@ -165,22 +166,24 @@ async function beginOf(context: Context, { sourceIds, after, since }: Where): Pr
   return { sources, positions: begin.positions }
 }
 
-async function existingSource(context: Context, id: string): Promise<Source> {
+export async function existingSource(context: Context, id: string): Promise<Source> {
   const source = await loadSource(context, id)
   if (source === null) throw requestError('NOT_FOUND', `There is no source ${id} that the key may use.`)
   return source
 }
 
-async function sourceOf(event: Event, _args: object, context: Context): Promise<Source> {
+async function sourceOf(event: ListenerEvent, _args: object, context: Context): Promise<Source> {
   return await existingSource(context, event.sourceId)
 }
 
-function cursorOf(event: Event, _args: object, context: Context): string {
+function cursorOf(event: ListenerEvent, _args: object, context: Context): string {
   return cursorIn(context, event, event.sequence)
 }
 
-function typeOf(kind: Event['kind']): string {
+function typeOf(kind: ListenerEvent['kind']): string {
   switch (kind) {
+    case 'leased':
+      return 'ListenerLeased'
     case 'message':
       return 'MessageReceived'
     case 'gap':

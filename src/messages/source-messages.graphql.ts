@@ -95,7 +95,8 @@ interface Slice extends LogPlace {
   readonly first: number
 }
 
-async function readRows(context: Context, slice: Slice): Promise<StoredMessage[]> {
+/** Messages of a log, within what the answer may still hold; slices alike are read together. */
+export async function readRows(context: Context, slice: Slice): Promise<StoredMessage[]> {
   return (await rowsOfSlice(context, JSON.stringify(slice))) ?? []
 }
 

@@ -254,49 +254,49 @@ test('a byte order mark is harmless', () => {
   expect(only(parseStructured(body, structuredType)).data.toString()).toBe('"\ufeff"')
 })
 
-test('readers never throw, whatever comes', () => {
+test('readers never throw, whatever comes', async () => {
   const text = fc.oneof(
     fc.json(),
     fc
       .array(fc.constantFrom('{', '}', '[', ']', ':', ',', '"id"', '"data"', '"\\', '1', 'null', '\n'))
       .map((parts) => parts.join('')),
   )
-  fc.assert(
-    fc.property(
+  await fc.assert(
+    fc.asyncProperty(
       fc.oneof(
         text.map((t) => Buffer.from(t)),
         fc.uint8Array().map((b) => Buffer.from(b)),
       ),
-      (body) => {
+      async (body) => {
         parseStructured(body, structuredType)
-        parseBatch(body, batchType)
-        parsePlain(body, 'application/json')
+        await parseBatch(body, batchType)
+        await parsePlain(body, 'application/json')
         parseBinary(body, body.toString('latin1'), ['ce-id', body.toString('latin1')])
       },
     ),
   )
 })
 
-test('a batch gives its events in their order', () => {
+test('a batch gives its events in their order', async () => {
   const [first, second] = [envelope(',"data":[1]'), envelope(',"data":"x","datacontenttype":"text/plain"')]
-  const events = eventsOf(parseBatch(Buffer.from(` [ ${first} ,\n${second} ] `), `${batchType}; charset=UTF-8`))
+  const events = eventsOf(await parseBatch(Buffer.from(` [ ${first} ,\n${second} ] `), `${batchType}; charset=UTF-8`))
   expect(events.map(({ data }) => data.toString())).toEqual(['[1]', 'x'])
 })
 
-test('an empty batch has no events', () => {
-  expect(eventsOf(parseBatch(Buffer.from('[]'), batchType))).toEqual([])
+test('an empty batch has no events', async () => {
+  expect(eventsOf(await parseBatch(Buffer.from('[]'), batchType))).toEqual([])
 })
 
-test('one bad event spoils its batch, and its place is told', () => {
+test('one bad event spoils its batch, and its place is told', async () => {
   const batch = (items: unknown[]) => parseBatch(Buffer.from(`[${items.join(',')}]`), batchType)
-  expect(detailOf(batch([envelope(''), envelope(',"time":"x"')]))).toMatch(
+  expect(detailOf(await batch([envelope(''), envelope(',"time":"x"')]))).toMatch(
     /^malformed: Event 1, counted from 0: `time`/,
   )
-  expect(detailOf(batch([envelope(''), '1']))).toMatch(/^malformed: Event 1/)
-  expect(batch(Array(500).fill(envelope(''))).kind).toBe('events')
-  expect(detailOf(batch(Array(501).fill(envelope(''))))).toMatch(/^malformed: At most 500/)
-  expect(parseBatch(envelope(''), batchType).kind).toBe('malformed')
-  expect(parseBatch(Buffer.from('[]'), 'application/cloudevents-batch+avro').kind).toBe('not-accepted')
+  expect(detailOf(await batch([envelope(''), '1']))).toMatch(/^malformed: Event 1/)
+  expect((await batch(Array(500).fill(envelope('')))).kind).toBe('events')
+  expect(detailOf(await batch(Array(501).fill(envelope(''))))).toMatch(/^malformed: At most 500/)
+  expect((await parseBatch(envelope(''), batchType)).kind).toBe('malformed')
+  expect((await parseBatch(Buffer.from('[]'), 'application/cloudevents-batch+avro')).kind).toBe('not-accepted')
 })
 
 const binaryHeaders = ['ce-specversion', '1.0', 'CE-ID', '1', 'Ce-Source', '/s', 'ce-type', 't']
@@ -327,15 +327,17 @@ test.each<[string, string[], string | null]>([
   expect(detailOf(binary(headers, contentType))).toMatch(malformed)
 })
 
-test('in the plain form a type is enough', () => {
-  const event = only(parsePlain(Buffer.from('{"type":"order.created"}'), 'application/json'))
+test('in the plain form a type is enough', async () => {
+  const event = only(await parsePlain(Buffer.from('{"type":"order.created"}'), 'application/json'))
   expect(event.context).toMatchObject({ id: null, source: null, type: 'order.created', time: null })
   expect(event.data).toHaveLength(0)
 })
 
-test('the plain form knows the payload of Standard Webhooks, attributes and extensions, and lists', () => {
+test('the plain form knows the payload of Standard Webhooks, attributes and extensions, and lists', async () => {
   const body = '{"type":"a","timestamp":"2022-11-03T20:26:10.344522Z","tenant":"x","data":{"b": 1}}'
-  const events = eventsOf(parsePlain(Buffer.from(`[${body},{"type":"b","id":"1"}]`), 'application/json;charset=utf-8'))
+  const events = eventsOf(
+    await parsePlain(Buffer.from(`[${body},{"type":"b","id":"1"}]`), 'application/json;charset=utf-8'),
+  )
   expect(events[0]?.context).toMatchObject({ time: new Date('2022-11-03T20:26:10.344Z'), extensions: { tenant: 'x' } })
   expect(events[0]?.data.toString()).toBe('{"b": 1}')
   expect(events[1]?.context).toMatchObject({ type: 'b', id: '1' })
@@ -353,8 +355,8 @@ test.each([
   ['"t"', 'application/json', 'malformed: An event is a JSON object.'],
   ['{"type":"t"}', 'application/x-www-form-urlencoded', expect.stringMatching(/^not-accepted/)],
   ['{"type":"t"}', '', expect.stringMatching(/^not-accepted/)],
-])('%s as %s is refused', (body, contentType, detail) => {
-  expect(detailOf(parsePlain(Buffer.from(body), contentType))).toEqual(detail)
+])('%s as %s is refused', async (body, contentType, detail) => {
+  expect(detailOf(await parsePlain(Buffer.from(body), contentType))).toEqual(detail)
 })
 
 test.each([
@@ -383,4 +385,14 @@ test('a million members are refused without looking at each', () => {
   expect(detailOf(structured(members))).toBe('malformed: An event has at most 128 members.')
   // Not even whether they are JSON.
   expect(detailOf(structured(`${members},`))).toBe('malformed: An event has at most 128 members.')
+})
+
+test('while a long list is read, others have their turn', async () => {
+  const event = envelope(`,"data":[${'1,'.repeat(20_000)}1]`)
+  const reading = parseBatch(Buffer.from(`[${Array(500).fill(event).join(',')}]`), batchType)
+  let turns = 0
+  const counting = setInterval(() => (turns += 1), 1)
+  expect(eventsOf(await reading)).toHaveLength(500)
+  clearInterval(counting)
+  expect(turns).toBeGreaterThan(5)
 })

@@ -1,15 +1,16 @@
 import { isUtf8 } from 'node:buffer'
 import { isJsonType, type MediaType, parseMediaType } from '../kernel/media-type.ts'
+import { createTurns } from '../kernel/turn.ts'
 import { checkAttributes, contextOf } from './attributes.ts'
 import { type AttributeValue, malformed, type Parsed, type ParsedEvent } from './event.ts'
-import { firstCharacter, itemsOf, type Member, membersOf } from './json-spans.ts'
+import { firstCharacter, itemsOf, type Member, membersAt, membersOf, type Span } from './json-spans.ts'
 
 /*
  * The JSON event format and the JSON batch format of CloudEvents 1.0.2, and the plain form of ours: the same members, of
  * which only `type` must be there, and `timestamp` may stand for `time` as in the payload of Standard Webhooks.
  */
 
-/** A batch is read and stored at once. */
+/** A batch is stored at once. */
 export const maxBatchEvents = 500
 /** Of one event, those that are null included: all attributes and the data fit, and no body can hold millions of them. */
 const maxMembers = 128
@@ -17,20 +18,20 @@ const maxMembers = 128
 /** @param contentType as the header has it; formats other than JSON are not accepted. */
 export function parseStructured(body: Buffer, contentType: string): Parsed {
   const text = textOf(body, contentType, 'application/cloudevents+json')
-  return typeof text === 'string' ? eventsOf([readEvent(text, strict)]) : text
+  return typeof text === 'string' ? one(readEvent(text, strict)) : text
 }
 
-/** An empty batch is valid: there are no events. */
-export function parseBatch(body: Buffer, contentType: string): Parsed {
+/** An empty batch is valid: there are no events. Between events others have their turn. */
+export async function parseBatch(body: Buffer, contentType: string): Promise<Parsed> {
   const text = textOf(body, contentType, 'application/cloudevents-batch+json')
-  return typeof text === 'string' ? parseList(text, strict) : text
+  return typeof text === 'string' ? await parseList(text, strict) : text
 }
 
-/** One event in the plain form, or a list of these. */
-export function parsePlain(body: Buffer, contentType: string): Parsed {
+/** One event in the plain form, or a list of these. Between events others have their turn. */
+export async function parsePlain(body: Buffer, contentType: string): Promise<Parsed> {
   const text = textOf(body, contentType, 'application/json')
   if (typeof text !== 'string') return text
-  return firstCharacter(text) === '[' ? parseList(text, plain) : eventsOf([readEvent(text, plain)])
+  return firstCharacter(text) === '[' ? await parseList(text, plain) : one(readEvent(text, plain))
 }
 
 /** What the members of an event must be like. */
@@ -51,29 +52,40 @@ function textOf(body: Buffer, contentType: string, accepted: string): string | P
   return isUtf8(body) ? body.toString().replace(/^\ufeff/, '') : malformed('The body is not UTF-8.')
 }
 
-function parseList(text: string, form: Form): Parsed {
-  const items = itemsOf(text, maxBatchEvents)
-  if (items === null) return malformed('The body is not a JSON list.')
-  if (items.length > maxBatchEvents) return malformed(`At most ${maxBatchEvents} events can be sent at once.`)
-  return eventsOf(
-    items.map(({ start, end }) => readEvent(text.slice(start, end), form)),
-    true,
-  )
+function one(event: ParsedEvent | string): Parsed {
+  return typeof event === 'string' ? malformed(event) : { kind: 'events', events: [event], isList: false }
 }
 
-function eventsOf(read: readonly (ParsedEvent | string)[], isList = false): Parsed {
+async function parseList(text: string, form: Form): Promise<Parsed> {
+  const turns = createTurns()
   const events: ParsedEvent[] = []
-  for (const [place, event] of read.entries()) {
-    if (typeof event === 'string') return malformed(isList ? `Event ${place}, counted from 0: ${event}` : event)
+  const items = itemsOf(text, (at) => readEventAt(text, at, form))
+  for (let next = items.next(); ; next = items.next()) {
+    if (next.done && !next.value) return malformed('The body is not a JSON list.')
+    if (next.done) return { kind: 'events', events, isList: true }
+    if (events.length === maxBatchEvents) return malformed(`At most ${maxBatchEvents} events can be sent at once.`)
+    const { event } = next.value
+    if (typeof event === 'string') return malformed(`Event ${events.length}, counted from 0: ${event}`)
     events.push(event)
+    await turns()
   }
-  return { kind: 'events', events, isList }
 }
+
+function readEventAt(text: string, at: number, form: Form): Span & { readonly event: ParsedEvent | string } {
+  const found = membersAt(text, at, maxMembers)
+  if (found === null) return { start: at, end: at, event: notAnObject }
+  return { start: at, end: found.end, event: eventOf(text, found.members, form) }
+}
+
+const notAnObject = 'An event is a JSON object.'
 
 /** @returns the event, or a sentence that says what is wrong with it. */
 function readEvent(text: string, form: Form): ParsedEvent | string {
   const members = membersOf(text, maxMembers)
-  if (members === null) return 'An event is a JSON object.'
+  return members === null ? notAnObject : eventOf(text, members, form)
+}
+
+function eventOf(text: string, members: readonly Member[], form: Form): ParsedEvent | string {
   if (members.length > maxMembers) return `An event has at most ${maxMembers} members.`
   const sorted = sortMembers(text, members, form)
   if (typeof sorted === 'string') return sorted

@@ -16,25 +16,44 @@ export interface Member extends Span {
   readonly name: string
 }
 
-/**
- * @param most members are looked for; of a larger object one more than these is given, and nothing said of the rest.
- * @returns null when the text is not exactly one JSON object, with white space around it.
- */
-export function membersOf(text: string, most: number): Member[] | null {
-  return partsOf(text, '{', most, (at) => {
-    const nameEnd = skipString(text, at)
-    const value = nameEnd === null ? null : valueAt(text, skipColon(text, nameEnd))
-    if (nameEnd === null || value === null) return null
-    return { name: JSON.parse(text.slice(at, nameEnd)), ...value }
-  })
+export interface Members extends Span {
+  readonly members: readonly Member[]
 }
 
 /**
- * @param most items are looked for; of a longer list one more than these is given, and nothing said of the rest.
- * @returns null when the text is not exactly one JSON list, with white space around it.
+ * Reads the object that begins at `start`.
+ *
+ * @param most members are looked for; of a larger object one more than these is given, and nothing said of the rest.
+ * @returns null when there is no object.
  */
-export function itemsOf(text: string, most: number): Span[] | null {
-  return partsOf(text, '[', most, (at) => valueAt(text, at))
+export function membersAt(text: string, start: number, most: number): Members | null {
+  const members: Member[] = []
+  const parts = partsAt(text, start, '{', (at) => memberAt(text, at))
+  for (let next = parts.next(); ; next = parts.next()) {
+    if (next.done) return next.value === null ? null : { members, start, end: next.value }
+    members.push(next.value)
+    if (members.length > most) return { members, start, end: next.value.end }
+  }
+}
+
+/** @returns null when the text is not exactly one JSON object, with white space around it. */
+export function membersOf(text: string, most: number): readonly Member[] | null {
+  const found = membersAt(text, skipSpace(text, 0), most)
+  return found === null || (found.members.length <= most && !isEnd(text, found.end)) ? null : found.members
+}
+
+/**
+ * Gives one after the other the items of a text that is a list.
+ *
+ * @param itemAt reads the one that begins there; null ends the list as none.
+ * @returns in the end, whether the text is exactly one list of these, with white space around it.
+ */
+export function* itemsOf<Item extends Span>(
+  text: string,
+  itemAt: (at: number) => Item | null,
+): Generator<Item, boolean, undefined> {
+  const end = yield* partsAt(text, skipSpace(text, 0), '[', itemAt)
+  return end !== null && isEnd(text, end)
 }
 
 /** The first character that is no white space: what kind of value it is. */
@@ -44,29 +63,34 @@ export function firstCharacter(text: string): string {
 
 const closing = { '{': '}', '[': ']' } as const
 
-function partsOf<Part extends Span>(
+/** @returns in the end, where the object or list ends; null when it is none. */
+function* partsAt<Part extends Span>(
   text: string,
+  start: number,
   opening: '{' | '[',
-  most: number,
   partAt: (at: number) => Part | null,
-): Part[] | null {
-  const parts: Part[] = []
-  const start = skipSpace(text, 0)
+): Generator<Part, number | null, undefined> {
   if (text[start] !== opening) return null
   let at = skipSpace(text, start + 1)
   for (let isMore = text[at] !== closing[opening]; isMore; ) {
     const part = partAt(at)
     if (part === null) return null
-    parts.push(part)
-    if (parts.length > most) return parts
+    yield part
     at = skipSpace(text, part.end)
     isMore = text[at] === ','
     if (isMore) at = skipSpace(text, at + 1)
   }
-  return text[at] === closing[opening] && skipSpace(text, at + 1) === text.length ? parts : null
+  return text[at] === closing[opening] ? at + 1 : null
 }
 
-function valueAt(text: string, start: number | null): Span | null {
+function memberAt(text: string, at: number): Member | null {
+  const nameEnd = skipString(text, at)
+  const start = nameEnd === null ? null : skipColon(text, nameEnd)
   const end = start === null ? null : skipValue(text, start)
-  return start === null || end === null ? null : { start, end }
+  if (nameEnd === null || start === null || end === null) return null
+  return { name: JSON.parse(text.slice(at, nameEnd)), start, end }
+}
+
+function isEnd(text: string, at: number): boolean {
+  return skipSpace(text, at) === text.length
 }

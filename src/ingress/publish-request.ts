@@ -178,7 +178,7 @@ async function publish(
   { request, source, form, admission }: Receiving,
   body: Buffer,
 ): Promise<EventsAnswer | Refused> {
-  const parsed = read(form, request, body)
+  const parsed = await read(form, request, body)
   if (parsed.kind === 'malformed') return refused('BODY_MALFORMED', problem(400, 'EVENT_MALFORMED', parsed.detail))
   if (parsed.kind === 'not-accepted')
     return refused('FORMAT_NOT_ACCEPTED', problem(415, 'FORMAT_NOT_ACCEPTED', parsed.detail))
@@ -195,17 +195,17 @@ async function publish(
   return { kind: 'published', events, isList: parsed.isList, isReplay: isReplayed, headers: rateHeaders }
 }
 
-function read(form: Receiving['form'], { headers, rawHeaders }: EventsRequest, body: Buffer): Parsed {
+async function read(form: Receiving['form'], { headers, rawHeaders }: EventsRequest, body: Buffer): Promise<Parsed> {
   const contentType = headers['content-type'] ?? null
   switch (form) {
     case 'structured':
       return parseStructured(body, contentType ?? '')
     case 'batched':
-      return parseBatch(body, contentType ?? '')
+      return await parseBatch(body, contentType ?? '')
     case 'binary':
       return parseBinary(body, contentType, rawHeaders)
     case 'plain':
-      return parsePlain(body, contentType ?? '')
+      return await parsePlain(body, contentType ?? '')
     default:
       return unreachable(form)
   }

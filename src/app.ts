@@ -10,11 +10,12 @@ import { createEndpointDirectory, createEndpointStore, purgeEndpoint } from './e
 import { entities } from './entities.ts'
 import { createEventSchemas, createEventTypeStore } from './event-types/index.ts'
 import { findOpenSource, prepareFirstStart } from './first-start.ts'
-import { createGraphql } from './graphql/index.ts'
+import { createGraphql, createKeyWatch } from './graphql/index.ts'
 import { eventsRoute } from './http/events-route.ts'
 import { createHttpServer, createMetrics, findFreePort, type HttpServerOptions } from './http/index.ts'
 import { ingressRoutes } from './http/ingress-route.ts'
 import { listenerRoutes } from './http/listeners-route.ts'
+import { streamRoute } from './http/stream-route.ts'
 import {
   createBodyBudget,
   createEventIngress,
@@ -24,6 +25,7 @@ import {
 } from './ingress/index.ts'
 import { newId, type SourceId } from './kernel/ids.ts'
 import type { Logger } from './kernel/log.ts'
+import { createOriginCheck } from './kernel/origins.ts'
 import { version } from './kernel/version.ts'
 import { createLifecycle, createStopClock, type Lifecycle, type StopClock } from './lifecycle.ts'
 import { createListeners, createPlainListeners } from './listeners/index.ts'
@@ -33,6 +35,7 @@ import {
   createFeed,
   createMemoryBus,
   createRedisBus,
+  createSubscriptionLimit,
   type Epochs,
   sourceChannel,
 } from './live/index.ts'
@@ -45,6 +48,7 @@ import { retainTask } from './retention/index.ts'
 import { createSealer, type Sealer } from './secrets/index.ts'
 import { loadMasterKeyFile } from './secrets/master-key-file.ts'
 import { createSourceDirectory, createSourceStore, ingressUrlOf, purgeSource } from './sources/index.ts'
+import { createMessageStreams, createStreamTickets } from './streams/index.ts'
 import { createToolbox, type Toolbox } from './toolbox.ts'
 
 /**
@@ -56,7 +60,7 @@ import { createToolbox, type Toolbox } from './toolbox.ts'
  *   3. ingress            source, sender's address, rate, size, signature, what event it is
  *   4. messages/recorder  one transaction for all that wait; then 202
  *   5. live/bus           wake-up: 'this source now reaches sequence N'
- *   6. live/feed          backfill, cutover, stream ▸ graphql ▸ WebSocket or SSE
+ *   6. live/feed          backfill, cutover, stream ▸ graphql ▸ WebSocket or SSE; http/stream-route `/stream`
  *   7. queue ▸ deliveries/fan-out   one delivery per endpoint that wants the message
  *   8. queue ▸ deliveries/drain ▸ outbound ▸ settle   attempts, until delivered or given up
  */
@@ -245,9 +249,19 @@ function openEdge(
   const listeners = createListeners({ ...foundation, orm, sql, feed, messages })
   // Before the feed closes its streams.
   lifecycle.defer('the listeners', listeners.close)
+  // What every kind of stream shares.
+  const keys = createKeyWatch({ ...foundation, authenticator })
+  lifecycle.defer('the watch over keys', keys.close)
+  const subscriptions = createSubscriptionLimit()
+  const isAllowedOrigin = createOriginCheck({ publicUrl: base, allowedOrigins: config.allowedOrigins })
+  const streamTickets = createStreamTickets(sql)
   const graphql = createGraphql({
     ...foundation,
     orm,
+    keys,
+    subscriptions,
+    isAllowedOrigin,
+    streamTickets,
     publicUrl: base,
     authenticator,
     apiKeys: createApiKeyStore(orm),
@@ -263,15 +277,19 @@ function openEdge(
     defaultRetention: { maxMessages: null, maxBytes: null, maxAgeHours: config.retentionMaxAgeHours },
   })
   const plainListeners = createPlainListeners({ authenticator, listeners, messages, sources })
+  const streams = createMessageStreams({ authenticator, streamTickets, sources, messages, feed, keys, subscriptions })
   return {
-    routes: [...routes, ...listenerRoutes(plainListeners)],
+    routes: [...routes, ...listenerRoutes(plainListeners), streamRoute({ streams, isAllowedOrigin })],
     fallback: {
       template: '/graphql',
       methods: 'any',
       handle: graphql.handle,
     },
     upgrade: graphql.upgrade,
-    close: graphql.close,
+    async close() {
+      streams.close()
+      await graphql.close()
+    },
   }
 }
 

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { First } from './migrations/0001-first.ts'
 import { Ingress } from './migrations/0002-ingress.ts'
 import { DeliveryEnds } from './migrations/0003-delivery-ends.ts'
+import { StreamTickets } from './migrations/0004-stream-tickets.ts'
 import { Listeners } from './migrations/0005-listeners.ts'
 import { clientConfig } from './pool.ts'
 import type { Sql } from './sql.ts'
@@ -16,6 +17,7 @@ const migrationsList: MigrationObject[] = [
   { name: '0001-first', class: First },
   { name: '0002-ingress', class: Ingress },
   { name: '0003-delivery-ends', class: DeliveryEnds },
+  { name: '0004-stream-tickets', class: StreamTickets },
   { name: '0005-listeners', class: Listeners },
 ]
 
@@ -35,6 +37,7 @@ const tablesWithoutEntity = [
   'endpoint_states',
   'former_tokens',
   'refusals',
+  'stream_tickets',
   'listeners',
 ]
 

@@ -124,6 +124,7 @@ interface HttpAnswer {
 
 const answers: Record<string, HttpAnswer> = {
   UNAUTHENTICATED: { status: 401, headers: { 'www-authenticate': 'Bearer' } },
+  LIMIT_REACHED: { status: 429, headers: { 'retry-after': '10' } },
   UNAVAILABLE: { status: 503, headers: { 'retry-after': '1' } },
   INTERNAL_ERROR: { status: 500 },
 }

@@ -13,6 +13,7 @@ import {
 import type { Viewer } from '../auth/viewer.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { Epochs } from '../live/epoch.ts'
+import type { SubscriptionLimit } from '../live/subscription-limit.ts'
 import { createAnswerBudget } from './answer-budget.ts'
 import { toClientError } from './client-error.ts'
 import type { Context } from './context.ts'
@@ -22,7 +23,7 @@ import { variablesProblem } from './limits.ts'
 import { objectProblem } from './object-limit.ts'
 import { type OperationStream, operationStream } from './operation-stream.ts'
 import { rememberedSources } from './remembered-sources.ts'
-import { badUserInput, unauthenticated } from './request-error.ts'
+import { badUserInput, requestError, unauthenticated } from './request-error.ts'
 import type { Services } from './services.ts'
 
 /*
@@ -64,10 +65,11 @@ export interface Operations {
 export function createOperations(deps: {
   readonly schema: GraphQLSchema
   readonly services: Services
+  readonly subscriptions: SubscriptionLimit
   readonly epochs: Pick<Epochs, 'onChange'>
   readonly log: Logger
 }): Operations {
-  const { schema, services, log } = deps
+  const { schema, services, subscriptions, log } = deps
   const documentOf = documentCache(schema)
   const mask = masking(log)
   const eventServices = { ...services, sources: rememberedSources(services.sources, deps.epochs) }
@@ -107,18 +109,46 @@ export function createOperations(deps: {
       if (operation.kind !== OperationTypeNode.SUBSCRIPTION) {
         return mask.result(await executeRootSelectionSet(operation.validated), requestId)
       }
-      const source = await createSourceEventStream(operation.validated as ValidatedSubscriptionArgs)
-      if (!(Symbol.asyncIterator in source)) return mask.result(source, requestId)
-      return operationStream(source as AsyncIterable<object>, {
-        ...eventHandlingOf(operation),
-        failed: (error) => eventResultOf({ errors: mask.errors([error], requestId) }),
-      })
+      const release = subscriptions.take(operation.caller.viewer.projectId)
+      if (release === null) return { errors: [tooManySubscriptions(subscriptions.max)] }
+      return await subscribe(operation, release)
     } catch (error) {
       return { errors: mask.errors([error], requestId) }
     }
   }
 
+  /** @param release called when the subscription is over, or does not come about. */
+  async function subscribe(
+    operation: PreparedOperation,
+    release: () => void,
+  ): Promise<ExecutionResult | OperationStream> {
+    const { requestId } = operation.caller
+    try {
+      const source = await createSourceEventStream(operation.validated as ValidatedSubscriptionArgs)
+      if (!(Symbol.asyncIterator in source)) {
+        release()
+        return mask.result(source, requestId)
+      }
+      const handling = eventHandlingOf(operation)
+      return operationStream(source as AsyncIterable<object>, {
+        ...handling,
+        failed: (error) => eventResultOf({ errors: mask.errors([error], requestId) }),
+        ended() {
+          release()
+          handling.ended()
+        },
+      })
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
   return { prepare, execute }
+}
+
+function tooManySubscriptions(max: number): GraphQLError {
+  return requestError('LIMIT_REACHED', `This process serves ${max} streams of a project at most.`)
 }
 
 /** What clients are shown of errors. */

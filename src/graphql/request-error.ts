@@ -8,6 +8,7 @@ export type RequestErrorCode =
   | 'BAD_USER_INPUT'
   | 'CURSOR_EXPIRED'
   | 'QUERY_TOO_LARGE'
+  | 'LIMIT_REACHED'
   | 'UNAVAILABLE'
   | 'INTERNAL_ERROR'
 

@@ -3,10 +3,12 @@ import type { Duplex } from 'node:stream'
 import type { GraphQLSchema } from 'graphql'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Logger } from '../kernel/log.ts'
+import type { OriginCheck } from '../kernel/origins.ts'
 import type { Epochs } from '../live/epoch.ts'
+import type { SubscriptionLimit } from '../live/subscription-limit.ts'
 import { createEventStreams } from './event-streams.ts'
 import { createHttpHandler, type NodeExchange } from './http.ts'
-import { createKeyWatch } from './key-watch.ts'
+import type { KeyWatch } from './key-watch.ts'
 import { createOperations } from './operations.ts'
 import { schema } from './schema.ts'
 import type { Services } from './services.ts'
@@ -19,6 +21,10 @@ export interface GraphqlOptions extends Services {
   readonly authenticator: Authenticator
   readonly epochs: Services['epochs'] & Pick<Epochs, 'onChange'>
   readonly log: Logger
+  readonly keys: KeyWatch
+  readonly subscriptions: SubscriptionLimit
+  /** For WebSockets; over HTTP no page of another origin is served. */
+  readonly isAllowedOrigin: OriginCheck
   /** Default 30,000. */
   readonly stalledMs?: number
 }
@@ -34,17 +40,15 @@ export interface Graphql {
 }
 
 export function createGraphql(options: GraphqlOptions): Graphql {
-  const { authenticator, epochs, log, publicUrl, stalledMs = defaultStalledMs } = options
-  const operations = createOperations({ schema, services: options, epochs, log })
-  const keys = createKeyWatch({ authenticator, epochs, log })
+  const { authenticator, epochs, log, keys, subscriptions, isAllowedOrigin, stalledMs = defaultStalledMs } = options
+  const operations = createOperations({ schema, services: options, subscriptions, epochs, log })
   const streams = createEventStreams({ keys, stalledMs })
-  const sockets = createSockets({ operations, authenticator, keys, publicUrl, stalledMs, log })
+  const sockets = createSockets({ operations, authenticator, keys, isAllowedOrigin, stalledMs, log })
   return {
     handle: createHttpHandler({ operations, authenticator, streams, log }),
     upgrade: sockets.upgrade,
     async close() {
       await Promise.all([sockets.close(), streams.close()])
-      keys.close()
     },
     schema,
   }

@@ -11,6 +11,7 @@ import type { MessageStore } from '../messages/message-store.ts'
 import type { Retention } from '../projects/limits.ts'
 import type { RefusalStore } from '../refusals/index.ts'
 import type { DeleteSourceDeps, SourceDeps, SourceStore } from '../sources/index.ts'
+import type { StreamTickets } from '../streams/index.ts'
 
 /** What resolvers call: the domains' stores, and what their operations need. */
 export interface Services extends SourceDeps, DeleteSourceDeps, EndpointDeps, DeleteEndpointDeps {
@@ -27,6 +28,7 @@ export interface Services extends SourceDeps, DeleteSourceDeps, EndpointDeps, De
   readonly refusals: RefusalStore
   readonly eventTypes: EventTypeStore
   readonly publisher: EventPublisher
+  readonly streamTickets: StreamTickets
   /** How long messages are kept where neither source nor project says. */
   readonly defaultRetention: Retention
 }

@@ -8,6 +8,7 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import type { Viewer } from '../auth/viewer.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
+import type { OriginCheck } from '../kernel/origins.ts'
 import { toClientError } from './client-error.ts'
 import { graphqlPath } from './http.ts'
 import type { KeyWatch } from './key-watch.ts'
@@ -34,8 +35,7 @@ export interface SocketDeps {
   readonly operations: Operations
   readonly authenticator: Authenticator
   readonly keys: KeyWatch
-  /** Pages of this origin may connect, beside those of the host that is asked. */
-  readonly publicUrl: string
+  readonly isAllowedOrigin: OriginCheck
   /** A reader that takes nothing for this long is cut off. */
   readonly stalledMs: number
   readonly log: Logger
@@ -102,7 +102,7 @@ export function createSockets(deps: SocketDeps): Sockets {
     upgrade(request, socket, head) {
       if (isClosed) return refuse(socket, '503 Service Unavailable')
       if (pathOf(request) !== graphqlPath) return refuse(socket, '404 Not Found')
-      if (!isOwnOrigin(request, deps.publicUrl)) return refuse(socket, '403 Forbidden')
+      if (!deps.isAllowedOrigin(request.headers)) return refuse(socket, '403 Forbidden')
       frames.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, request))
     },
     async close() {
@@ -181,16 +181,6 @@ function tooManyOperations(): GraphQLError {
 
 function pathOf({ url }: IncomingMessage): string {
   return url?.split('?', 1)[0] ?? ''
-}
-
-/**
- * Browsers connect to anybody's WebSockets for any page, and say for which. Keys do not travel by themselves as cookies
- * do, so this is a second line: a page of another origin has no business here. Other clients send no Origin.
- */
-function isOwnOrigin({ headers }: IncomingMessage, publicUrl: string): boolean {
-  if (headers.origin === undefined) return true
-  const origin = URL.parse(headers.origin)
-  return origin !== null && (origin.host === headers.host || origin.origin === new URL(publicUrl).origin)
 }
 
 // The connection is left half open, for a client to read the answer; one that does not hang up is not waited for.

@@ -2,16 +2,15 @@ import { abortable } from '../graphql/abortable.ts'
 import { builder } from '../graphql/builder.ts'
 import type { Context } from '../graphql/context.ts'
 import { badUserInput, requestError } from '../graphql/request-error.ts'
+import type { SharedField } from '../graphql/sharing-key.ts'
 import { unreachable } from '../kernel/unreachable.ts'
 import type { ListenerEvent } from '../listeners/listener.ts'
 import type { FeedEvent, FeedNote, FeedPosition } from '../live/feed.ts'
 import type { Source } from '../sources/index.ts'
 import { loadSource, SourceNode } from '../sources/sources.graphql.ts'
-import { filteredEvents } from './filtered-events.ts'
-import { filteredMessage } from './filtered-message.ts'
+import { matchingEvents } from './matching-events.ts'
 import type { StoredMessage } from './message.ts'
 import { compileFilterArgument, MessageFilterInput } from './message-filter.graphql.ts'
-import type { CompiledFilter } from './message-filter.ts'
 import { MessageNode } from './messages.graphql.ts'
 import { cursorIn } from './source-messages.graphql.ts'
 import { beginStream } from './stream-begin.ts'
@@ -100,6 +99,7 @@ builder.subscriptionField('messageReceived', (t) =>
     description: `The messages of sources: what is stored after the given places, then each as it is committed; every one once, by
 sequence within its source. Scope: LISTEN.`,
     authScopes: { scope: 'listen' },
+    extensions: { placeArguments: ['after', 'since'] } satisfies SharedField,
     args: {
       sourceIds: t.arg.idList({ required: true, description: 'The sources; 1 to 100.' }),
       after: t.arg({
@@ -121,24 +121,13 @@ sequence within its source. Scope: LISTEN.`,
       const compiled = filter ? compileFilterArgument(filter) : null
       const { sources, positions } = await beginOf(context, where)
       const open = (signal: AbortSignal) => context.services.feed.open({ positions, signal })
-      return abortable(compiled === null ? open : (signal) => matching(open(signal), sources, compiled))
+      return abortable(compiled === null ? open : (signal) => matchingEvents(open(signal), sources, compiled))
     },
     resolve: (event) => event,
   }),
 )
 
 const maxSources = 100
-
-function matching(
-  events: AsyncIterator<Event, undefined>,
-  sources: readonly Source[],
-  filter: CompiledFilter,
-): AsyncIterator<Event> {
-  const names = new Map(sources.map(({ id, name }) => [id, name]))
-  return filteredEvents(events, {
-    matches: ({ row, sourceId }) => filter.matches(filteredMessage(row, names.get(sourceId) ?? '')),
-  })
-}
 
 interface Begin {
   readonly sources: Source[]

@@ -35,6 +35,7 @@ builder.mutationField('createStreamTicket', (t) =>
   t.field({
     type: CreateStreamTicketResult,
     description: 'Gives a ticket for `GET /stream`. Scope: LISTEN.',
+    skipTypeScopes: true,
     authScopes: { scope: 'listen' },
     args: { input: t.arg({ type: CreateStreamTicketInput, required: true, description: 'For what.' }) },
     resolve: async (_root, { input }, { services, viewer }) =>

@@ -21,14 +21,22 @@ import {
 } from '../../src/endpoints/index.ts'
 import { entities } from '../../src/entities.ts'
 import { createEventSchemas, createEventTypeStore, registerEventTypes } from '../../src/event-types/index.ts'
-import { createGraphql, type Graphql } from '../../src/graphql/index.ts'
+import { createGraphql, createKeyWatch, type Graphql } from '../../src/graphql/index.ts'
 import { createHttpServer } from '../../src/http/index.ts'
 import { listenerRoutes } from '../../src/http/listeners-route.ts'
+import { streamRoute } from '../../src/http/stream-route.ts'
 import { createEventPublisher, createRateLimiter } from '../../src/ingress/index.ts'
 import { type ApiKeyId, newId, type ProjectId, type SourceId } from '../../src/kernel/ids.ts'
 import { createLog } from '../../src/kernel/log.ts'
+import { createOriginCheck } from '../../src/kernel/origins.ts'
 import { createListeners, createPlainListeners, type PlainListeners } from '../../src/listeners/index.ts'
-import { createEpochs, createFeed, createMemoryBus, sourceChannel } from '../../src/live/index.ts'
+import {
+  createEpochs,
+  createFeed,
+  createMemoryBus,
+  createSubscriptionLimit,
+  sourceChannel,
+} from '../../src/live/index.ts'
 import {
   createMessageStore,
   createRecorder,
@@ -51,6 +59,7 @@ import {
   purgeSource,
   type Source,
 } from '../../src/sources/index.ts'
+import { createMessageStreams, createStreamTickets, type MessageStreams } from '../../src/streams/index.ts'
 import { doneValue } from '../support/configuration.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { newMessage } from '../support/recording.ts'
@@ -60,8 +69,12 @@ import { openPath, openSockets, type Path, recordStatements } from './instrument
 export interface Gateway {
   readonly baseUrl: string
   readonly graphql: Graphql
+  /** Of `GET /stream`. */
+  readonly streams: MessageStreams
   readonly sql: Sql
   readonly log: readonly Record<string, unknown>[]
+  /** A line for each request that is over. */
+  readonly accessLog: readonly Record<string, unknown>[]
   newProject(): Promise<Project>
   /** The SQL statements that GraphQL runs meanwhile, without those that keep keys and streams up to date. */
   statementsOf(work: () => Promise<unknown>): Promise<string[]>
@@ -93,14 +106,19 @@ export interface Project {
 
 export interface GatewayOptions {
   readonly stalledMs?: number
+  readonly heartbeatMs?: number
+  /** Streams of a project at most. */
+  readonly maxSubscriptions?: number
+  readonly allowedOrigins?: readonly string[]
 }
 
-export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}): Promise<Gateway> {
+export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const foundation = await openFoundation()
   const { sql, lines, statementsOf, path } = foundation
-  const graphql = openGraphql(foundation, stalledMs)
+  const { graphql, streams, isAllowedOrigin, keys } = openGraphql(foundation, options)
+  const access = openLog()
   const server = createHttpServer({
-    routes: listenerRoutes(plainListeners(foundation)),
+    routes: [...listenerRoutes(plainListeners(foundation)), streamRoute({ ...options, streams, isAllowedOrigin })],
     fallback: {
       template: '/graphql',
       methods: 'any',
@@ -111,7 +129,7 @@ export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}):
     port: 0,
     version: '0',
     checks: [],
-    log: createLog({ level: 'silent', isPretty: false }),
+    log: access.log,
     metrics: foundation.metrics,
     drainTimeoutMs: 1_000,
   })
@@ -120,17 +138,27 @@ export async function startGateway({ stalledMs = 30_000 }: GatewayOptions = {}):
   return {
     baseUrl: `http://127.0.0.1:${port}`,
     graphql,
+    streams,
     sql,
     log: lines,
+    accessLog: access.lines,
     newProject: () => newProject(foundation, foundation.recorder),
     statementsOf,
     connections: async () => sockets.size,
     database: path,
     async close() {
+      streams.close()
       await Promise.all([server.drain(), graphql.close()])
+      keys.close()
       await foundation.close()
     },
   }
+}
+
+function openLog() {
+  const lines: Record<string, unknown>[] = []
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) }
+  return { lines, log: createLog({ level: 'info', isPretty: false, destination }) }
 }
 
 type Foundation = Awaited<ReturnType<typeof openFoundation>>
@@ -139,9 +167,7 @@ type Foundation = Awaited<ReturnType<typeof openFoundation>>
 async function openFoundation() {
   const database = await createTestDatabase()
   const { databaseUrl } = database
-  const lines: Record<string, unknown>[] = []
-  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) }
-  const log = createLog({ level: 'info', isPretty: false, destination })
+  const { log, lines } = openLog()
   const path = await openPath(databaseUrl)
   const poolOf = (url: string, max: number) =>
     createPool({ databaseUrl: url, max, applicationName: 'test', onError: () => undefined })
@@ -211,23 +237,32 @@ function openRecorder(
   })
 }
 
-function openGraphql({ graphqlPool, graphqlOrm, sql, ...parts }: Foundation, stalledMs: number): Graphql {
+function openGraphql({ graphqlPool, graphqlOrm, sql, ...parts }: Foundation, options: GatewayOptions) {
   const graphqlSql = sqlOfPool(graphqlPool)
-  return createGraphql({
-    ...parts,
+  const publicUrl = 'https://hooks.example'
+  const authenticator = createAuthenticator({ sql, epochs: parts.epochs })
+  const sources = createSourceStore(graphqlOrm)
+  const messages = createMessageStore(graphqlSql)
+  const streamTickets = createStreamTickets(sql)
+  const subscriptions = createSubscriptionLimit(options.maxSubscriptions)
+  const isAllowedOrigin = createOriginCheck({ ...options, publicUrl })
+  const keys = createKeyWatch({ ...parts, authenticator })
+  const streaming = { ...parts, authenticator, streamTickets, sources, messages, keys, subscriptions }
+  const streams = createMessageStreams(streaming)
+  const graphql = createGraphql({
+    ...streaming,
     orm: graphqlOrm,
-    stalledMs,
-    publicUrl: 'https://hooks.example',
-    authenticator: createAuthenticator({ sql, epochs: parts.epochs }),
+    stalledMs: options.stalledMs ?? 30_000,
+    publicUrl,
+    isAllowedOrigin,
     apiKeys: createApiKeyStore(graphqlOrm),
-    sources: createSourceStore(graphqlOrm),
     endpoints: createEndpointStore(graphqlOrm),
-    messages: createMessageStore(graphqlSql),
     deliveries: createDeliveryStore(graphqlSql),
     refusals: createRefusalStore(graphqlSql),
     eventTypes: createEventTypeStore(graphqlOrm),
     defaultRetention: { maxMessages: null, maxBytes: null, maxAgeHours: 720 },
   })
+  return { graphql, streams, isAllowedOrigin, keys }
 }
 
 function plainListeners({ sql, orm, epochs, listeners }: Foundation): PlainListeners {

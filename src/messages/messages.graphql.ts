@@ -98,7 +98,8 @@ builder.node(MessageNode, {
       nullable: true,
     }),
     remoteAddress: t.exposeString('remoteAddress', {
-      description: "The address that it came from; behind trusted proxies the sender's own.",
+      description:
+        "The address that it came from; behind trusted proxies the sender's own, empty when they do not tell it. Empty for `publishEvents`.",
     }),
     bodyBytes: t.int({ description: 'The size of the body in bytes.', resolve: bodyBytesOf }),
     body: t.field({

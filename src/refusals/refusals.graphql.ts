@@ -52,7 +52,9 @@ builder.node(RefusalNode, {
     }),
     status: t.exposeInt('status', { description: 'The status that the sender got.' }),
     method: t.exposeString('method', { description: 'The method, as sent.' }),
-    remoteAddress: t.exposeString('remoteAddress', { description: 'The address that it came from.' }),
+    remoteAddress: t.exposeString('remoteAddress', {
+      description: 'The address that it came from; empty when trusted proxies do not tell it.',
+    }),
     bodyBytes: t.expose('bodyBytes', {
       type: 'SafeInt',
       description: 'The size of the body as far as it was read, in bytes.',

@@ -20,10 +20,41 @@ export class RefusedOperation extends Failure {
   }
 }
 
+/** There was no answer. */
+export class UnreachableGateway extends Failure {
+  readonly reason: string
+
+  constructor(url: string, reason: string) {
+    super(`${url} cannot be reached: ${reason}. Start the gateway, or name it with --url or HOOKLINE_URL.`)
+    this.name = 'UnreachableGateway'
+    this.reason = reason
+  }
+}
+
+/** Refusals that come again however often one asks. */
+const finalCodes = [
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'NOT_FOUND',
+  'BAD_USER_INPUT',
+  'CURSOR_EXPIRED',
+  'QUERY_TOO_LARGE',
+  'LISTENER_TAKEN',
+]
+
+export function isFinalCode(code: string): boolean {
+  return finalCodes.includes(code)
+}
+
+/** Whether asking again in a while may help. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof UnreachableGateway || (error instanceof RefusedOperation && !isFinalCode(error.code))
+}
+
 /**
  * Runs a query at a gateway, over HTTP.
  *
- * @throws RefusedOperation with the gateway's own words; Failure that says what is wrong with the address or the key.
+ * @throws RefusedOperation with the gateway's own words; UnreachableGateway; Failure that says what is wrong with the address or the key.
  */
 export async function askGateway<Data>(
   login: Login,
@@ -44,10 +75,6 @@ export function refusedKey(url: string): string {
   return `${url} does not take this API key: it is unknown, expired or revoked. Create one with "hookline keys create".`
 }
 
-export function unreachable(url: string, reason: string): string {
-  return `${url} cannot be reached: ${reason}. Start the gateway, or name it with --url or HOOKLINE_URL.`
-}
-
 async function post({ url, key }: Login, body: string): Promise<{ status: number; text: string }> {
   try {
     const response = await fetch(`${url}/graphql`, {
@@ -58,7 +85,7 @@ async function post({ url, key }: Login, body: string): Promise<{ status: number
     })
     return { status: response.status, text: await response.text() }
   } catch (error) {
-    throw new Failure(unreachable(url, reasonOf(error)))
+    throw new UnreachableGateway(url, reasonOf(error))
   }
 }
 

@@ -16,14 +16,7 @@ export const findSourceQuery = `query FindSource($name: String!) {
 /** Answered to any key that holds. */
 export const checkKeyQuery = 'query CheckKey { __typename }'
 
-export const listenSubscription = `subscription Listen(
-  $sourceIds: [ID!]!
-  $after: [Cursor!]
-  $since: DateTime
-  $filter: MessageFilter
-) {
-  messageReceived(sourceIds: $sourceIds, after: $after, since: $since, filter: $filter) {
-    __typename
+const eventFields = `__typename
     cursor
     ... on MessageReceived {
       message {
@@ -50,6 +43,56 @@ export const listenSubscription = `subscription Listen(
       reason
       fromSequence
       toSequence
+    }`
+
+export const listenSubscription = `subscription Listen(
+  $sourceIds: [ID!]!
+  $after: [Cursor!]
+  $since: DateTime
+  $filter: MessageFilter
+) {
+  messageReceived(sourceIds: $sourceIds, after: $after, since: $since, filter: $filter) {
+    ${eventFields}
+  }
+}`
+
+export const listenByNameSubscription = `subscription ListenByName($name: String!, $filter: MessageFilter) {
+  messageReceived: messageReceivedByListener(name: $name, filter: $filter) {
+    ${eventFields}
+    ... on ListenerLeased {
+      lease
+    }
+  }
+}`
+
+export const findListenerQuery = `query FindListener($name: String!) {
+  listener(name: $name) {
+    id
+    source {
+      id
+      name
+    }
+  }
+}`
+
+export const createListenerMutation = `mutation CreateListener($input: CreateListenerInput!) {
+  createListener(input: $input) {
+    ... on ListenerPayload {
+      listener {
+        id
+      }
+    }
+    ... on UserError {
+      message
+    }
+  }
+}`
+
+export const acknowledgeMutation = `mutation Acknowledge($input: AcknowledgeMessagesInput!) {
+  acknowledgeMessages(input: $input) {
+    ... on UserError {
+      code
+      message
     }
   }
 }`
@@ -85,7 +128,15 @@ export interface GapEvent {
   readonly toSequence: number | null
 }
 
+/** The first event of a stream by name. */
+export interface LeaseEvent {
+  readonly __typename: 'ListenerLeased'
+  readonly cursor: string
+  readonly lease: string
+}
+
 export type ListenEvent =
   | MessageEvent
+  | LeaseEvent
   | GapEvent
   | { readonly __typename: 'CaughtUp' | 'Progressed'; readonly cursor: string }

@@ -13,6 +13,8 @@ export interface ListenOptions {
   readonly filter: object | null
   /** RFC 3339; null: now. */
   readonly since: string | null
+  /** Of the listener that keeps the place; null: none does. */
+  readonly name: string | null
   readonly parts: readonly PrintedPart[]
   readonly isJson: boolean
   /** Null: until stopped. */
@@ -28,6 +30,7 @@ export function parseListenOptions({ options, switches }: CommandInput, nowMs: n
     forwardTo: options.forward === undefined ? null : parseTarget(options.forward),
     filter: parseFilter(options.filter) ?? parseTypes(options.type),
     since: options.since === undefined ? null : parseSince(options.since, nowMs),
+    name: options.name ?? null,
     parts: parseParts(options.print ?? 'none'),
     isJson,
     exitAfter: options['exit-after'] === undefined ? null : parseCount(options['exit-after']),

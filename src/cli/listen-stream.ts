@@ -1,23 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from './command.ts'
-import { refusedKey } from './gateway-api.ts'
-import { type ConnectionEnd, openConnection } from './listen-connection.ts'
-import { type ListenEvent, listenSubscription } from './listen-documents.ts'
+import { isFinalCode, isPassing, refusedKey, UnreachableGateway } from './gateway-api.ts'
+import type { ConnectionEnd, Subscription } from './listen-connection.ts'
+import type { ListenEvent } from './listen-documents.ts'
+import { openInbox } from './listen-inbox.ts'
+import type { ListenPlace } from './listen-place.ts'
 import type { Login } from './login-credentials.ts'
 
 /*
  * The events of a source for as long as it takes: whatever connection is lost, the next one goes on after the last event
- * that the caller has dealt with, so nothing is left out and nothing comes twice. While the caller is busy events wait
- * here up to a limit; past it the connection is given up and opened again when they are dealt with, from the same place.
+ * that the caller has dealt with, so nothing is left out and nothing comes twice. While the caller is busy events wait in
+ * the inbox up to a limit; past it the connection is given up, and opened again when they are dealt with.
  */
 
 export interface StreamOptions {
   readonly login: Login
-  readonly sourceId: string
-  /** RFC 3339: begin with what was received from then on; null: with the next to come. */
-  readonly since: string | null
-  /** Null: all. */
-  readonly filter: object | null
+  readonly place: ListenPlace
   /** Ends the stream. */
   readonly signal: AbortSignal
   /** The first connection stands. */
@@ -28,35 +26,55 @@ export interface StreamOptions {
   onBack(): void
 }
 
-const maxWaitingBytes = 16 * 1024 * 1024
 const firstRetryMs = 250
 const maxRetryMs = 15_000
-/** Refusals that come again however often one asks. */
-const finalCodes = ['UNAUTHENTICATED', 'FORBIDDEN', 'NOT_FOUND', 'BAD_USER_INPUT', 'CURSOR_EXPIRED', 'QUERY_TOO_LARGE']
 
 /** An event counts as dealt with when the next one is asked for. @throws Failure when connecting again would not help. */
 export async function* streamOf(options: StreamOptions): AsyncGenerator<ListenEvent, void, void> {
   const { login, signal } = options
   const report = createReport(options)
-  let after: string | null = null
   while (!signal.aborted) {
-    const inbox = connect(options, after)
-    try {
-      for (let event = await inbox.next(); event !== null; event = await inbox.next()) {
-        report.up()
-        yield event
-        after = event.cursor
-      }
-    } finally {
-      inbox.close()
-    }
-    const end = inbox.end()
-    // Ended on our side: stopped, or too much was waiting.
+    const end = yield* readConnection(options, report)
     if (end === null) continue
-    if (isFinal(end)) throw new Failure(end.kind === 'key-refused' ? refusedKey(login.url) : end.reason)
+    if (end.kind === 'key-refused') throw new Failure(refusedKey(login.url))
+    if (end.kind === 'refused' && isFinalCode(end.code)) throw new Failure(refusalOf(end))
     report.lost(end.reason)
     await delay(retryDelayMs(report.failures()), undefined, { signal }).catch(() => undefined)
   }
+}
+
+/** @returns null when it ended on our side. */
+async function* readConnection(
+  { login, place, signal }: StreamOptions,
+  report: Report,
+): AsyncGenerator<ListenEvent, ConnectionEnd | null, void> {
+  const subscription = await subscriptionOf(place)
+  if ('kind' in subscription) return subscription
+  const inbox = openInbox({ login, subscription, signal, arrived: place.arrived })
+  try {
+    for (let event = await inbox.next(); event !== null; event = await inbox.next()) {
+      report.up()
+      yield event
+      place.passed(event)
+    }
+  } finally {
+    inbox.close()
+  }
+  return inbox.end()
+}
+
+/** @throws Failure when asking again would not help. */
+async function subscriptionOf(place: ListenPlace): Promise<Subscription | ConnectionEnd> {
+  try {
+    return await place.subscription()
+  } catch (error) {
+    if (!isPassing(error) || !(error instanceof Failure)) throw error
+    return { kind: 'lost', reason: error instanceof UnreachableGateway ? error.reason : error.message }
+  }
+}
+
+function refusalOf({ code, reason }: { code: string; reason: string }): string {
+  return code === 'FORBIDDEN' ? `${reason} It needs LISTEN, for this source.` : reason
 }
 
 interface Report {
@@ -69,11 +87,13 @@ interface Report {
 /** Tells of each change once. */
 function createReport({ onListening, onLost, onBack }: StreamOptions): Report {
   let state: 'new' | 'up' | 'lost' = 'new'
+  let hasListened = false
   let failures = 0
   return {
     up() {
-      if (state === 'new') onListening()
-      if (state === 'lost') onBack()
+      if (!hasListened) onListening()
+      else if (state === 'lost') onBack()
+      hasListened = true
       state = 'up'
       failures = 0
     },
@@ -84,72 +104,6 @@ function createReport({ onListening, onLost, onBack }: StreamOptions): Report {
     },
     failures: () => failures,
   }
-}
-
-interface Inbox {
-  /** Null at the end of the connection, when all is taken. */
-  next(): Promise<ListenEvent | null>
-  /** Null when it ended on our side. */
-  end(): ConnectionEnd | null
-  close(): void
-}
-
-function connect({ login, sourceId, since, filter, signal }: StreamOptions, after: string | null): Inbox {
-  const waiting: { event: ListenEvent; bytes: number }[] = []
-  let waitingBytes = 0
-  let isOver = false
-  let end: ConnectionEnd | null = null
-  let wake = () => {}
-
-  const variables = { sourceIds: [sourceId], after: after === null ? null : [after], since, filter }
-  const connection = openConnection(
-    login,
-    { query: listenSubscription, variables },
-    {
-      onEvent(event, bytes) {
-        if (isOver) return
-        waiting.push({ event, bytes })
-        waitingBytes += bytes
-        if (waitingBytes > maxWaitingBytes) stop()
-        wake()
-      },
-      onEnd(reason) {
-        if (!isOver) end = reason
-        isOver = true
-        wake()
-      },
-    },
-  )
-  signal.addEventListener('abort', stop, { once: true })
-
-  function stop(): void {
-    isOver = true
-    connection.close()
-    wake()
-  }
-
-  return {
-    async next() {
-      while (waiting.length === 0 && !isOver) {
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-      }
-      const first = signal.aborted ? undefined : waiting.shift()
-      if (first === undefined) return null
-      waitingBytes -= first.bytes
-      return first.event
-    },
-    end: () => end,
-    close() {
-      signal.removeEventListener('abort', stop)
-      stop()
-    },
-  }
-}
-
-function isFinal(end: ConnectionEnd): boolean {
-  return end.kind === 'key-refused' || (end.kind === 'refused' && finalCodes.includes(end.code))
 }
 
 /** Grows with the failures in a row, 1 or more; half of it is left to chance, so that many clients do not come back at once. */

@@ -1,11 +1,14 @@
+import { setImmediate } from 'node:timers/promises'
 import { isId } from '../kernel/ids.ts'
 import { type Command, Failure } from './command.ts'
 import { askGateway, RefusedOperation } from './gateway-api.ts'
 import { checkKeyQuery, findSourceQuery, type MessageEvent } from './listen-documents.ts'
 import { type ForwardResult, forward, redacted } from './listen-forward.ts'
 import { jsonHelp } from './listen-json.ts'
+import { openNamedPlace } from './listen-named-place.ts'
 import { type ListenOptions, parseListenOptions } from './listen-options.ts'
 import { createListenOutput, type ListenOutput } from './listen-output.ts'
+import { type ListenPlace, memoryPlace } from './listen-place.ts'
 import { type StreamOptions, streamOf } from './listen-stream.ts'
 import { type Login, loginOptions, resolveLogin } from './login-credentials.ts'
 import { listenForStop, type StopSignals } from './stop-signals.ts'
@@ -33,6 +36,10 @@ export const listen: Command = {
       value: '<when>',
       description: 'Begin back then: 90s, 10m, 2h, 1d, or 2030-01-31T12:00:00Z. Default: now.',
     },
+    name: {
+      value: '<name>',
+      description: 'Keep the place under this name: the next run with it goes on where this one ended.',
+    },
     print: { value: '<parts>', description: 'headers, body, headers,body or none (the default) beneath each line.' },
     json: { value: null, description: 'Print JSON lines.' },
     'exit-after': { value: '<n>', description: 'End with 0 after so many messages.' },
@@ -43,12 +50,27 @@ export const listen: Command = {
     const options = parseListenOptions(input, Date.now())
     const login = await resolveLogin(input.options, context, 'listen')
     const source = await findSource(login, input.operands.source ?? '')
-    const counts = { received: 0, forwarded: 0, failed: 0 }
+    const place = await openPlace(login, source, options)
     const output = createListenOutput(context, source.name, options)
-    await follow({ login, source, options, output, counts })
+    const counts = { received: 0, forwarded: 0, failed: 0 }
+    try {
+      await follow({ login, source, options, place, output, counts })
+    } catch (error) {
+      if (counts.received > 0) context.printError(summaryOf(counts, options))
+      throw error
+    } finally {
+      await place.close().catch((error: Error) => output.notice(`The place was not kept: ${error.message}`))
+    }
     context.printError(summaryOf(counts, options))
     return 0
   },
+}
+
+function openPlace(login: Login, source: FoundSource, options: ListenOptions): ListenPlace | Promise<ListenPlace> {
+  const { name, since, filter } = options
+  return name === null
+    ? memoryPlace({ sourceId: source.id, since, filter })
+    : openNamedPlace({ login, source, name, since, filter })
 }
 
 interface FoundSource {
@@ -66,6 +88,7 @@ interface Following {
   readonly login: Login
   readonly source: FoundSource
   readonly options: ListenOptions
+  readonly place: ListenPlace
   readonly output: ListenOutput
   readonly counts: Counts
 }
@@ -73,17 +96,23 @@ interface Following {
 /** What a forward under way may take after a signal. */
 const finishMs = 1_000
 
-async function follow({ login, source, options, output, counts }: Following): Promise<void> {
+async function follow({ login, source, options, place, output, counts }: Following): Promise<void> {
   const stop = listenForStop()
   const ending = new AbortController()
   const givingUp = new AbortController()
   endOn(stop, ending, givingUp)
   const deal = dealer(options, output, counts)
-  const stream = { login, sourceId: source.id, since: options.since, filter: options.filter, signal: ending.signal }
-  for await (const event of streamOf({ ...stream, ...noticesOf(login, source, options, output) })) {
+  const notices = noticesOf(login, source, options, output)
+  for await (const event of streamOf({ login, place, signal: ending.signal, ...notices })) {
     if (event.__typename === 'MessagesSkipped') output.gap(event)
     if (event.__typename === 'MessageReceived') await deal(event, givingUp.signal)
-    if (counts.received === options.exitAfter) return ending.abort()
+    // In a backlog, too, signals and a closed output are heard between two messages.
+    await setImmediate()
+    // What was given up with the run is not dealt with: a place with a name gives it to the next one.
+    if (givingUp.signal.aborted) return
+    if (counts.received !== options.exitAfter) continue
+    place.passed(event)
+    return ending.abort()
   }
 }
 

@@ -68,6 +68,9 @@ test('--help lists every command and every variable', async () => {
   expect(code).toBe(0)
   for (const command of [
     'serve',
+    'listen',
+    'login',
+    'logout',
     'migrate',
     'projects create',
     'keys create',

@@ -6,6 +6,7 @@ import { fanOutTask } from '../messages/fan-out.task.ts'
 import type { TaskHandler, TaskQueue } from '../queue/index.ts'
 import { resumeRetention } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
+import { removeExpiredTickets } from '../streams/index.ts'
 import { promoteDue } from './promote.ts'
 import { removeOutlived } from './remove-outlived.ts'
 
@@ -32,9 +33,10 @@ export function createReconcile(deps: ReconcileDeps): TaskHandler<object> {
       endpoints: await resumePurgeOfEndpoints(deps),
       remainders: await resumeRetention(deps),
     }
-    const claims = await removeExpiredClaims(deps.sql, run.closing)
+    const claims = await inSteps(run.closing, async () => (await deps.sql.query(claimsText, [stepRows])).length)
+    const tickets = await inSteps(run.closing, () => removeExpiredTickets(deps.sql, stepRows))
     const deliveries = await removeOutlived(deps.sql, run.closing)
-    deps.log.debug({ ...found, claims, deliveries }, 'reconciled')
+    deps.log.debug({ ...found, claims, tickets, deliveries }, 'reconciled')
   }
 }
 
@@ -60,13 +62,16 @@ async function resumePurgeOfEndpoints({ sql, queue }: ReconcileDeps): Promise<nu
   return tasks.length
 }
 
-/** @returns how many there were. */
-async function removeExpiredClaims(sql: Sql, closing: AbortSignal): Promise<number> {
+/**
+ * @param remove removes `stepRows` at most, and tells how many there were.
+ * @returns how many there were in all.
+ */
+async function inSteps(closing: AbortSignal, remove: () => Promise<number>): Promise<number> {
   let total = 0
   for (let step = 0; step < maxSteps && !closing.aborted; step += 1) {
-    const removed = await sql.query(claimsText, [stepRows])
-    total += removed.length
-    if (removed.length < stepRows) break
+    const count = await remove()
+    total += count
+    if (count < stepRows) break
   }
   return total
 }

@@ -184,3 +184,14 @@ test('of many deliveries that are to go each goes once, by several workers, and 
   expect(first.after).toEqual(first.before)
   expect([await count('deliveries'), await count('attempts')]).toEqual([90_000, 90_000])
 })
+
+test('tickets for streams that nobody used are removed, the others stay', async () => {
+  await world.sql.query(
+    `insert into stream_tickets (ticket_hash, key_id, source_ids, expires_at)
+     select sha256(n::text::bytea), 'key', '{}', now() + interval '1 minute' * case when n > 1100 then 1 else -1 end
+       from generate_series(1, 1102) as n`,
+  )
+  await world.startWorker()
+  await world.queue.enqueue(world.sql, maintainTask, [{ payload: {} }])
+  await until(async () => expect(await world.sql.query('select from stream_tickets')).toHaveLength(2))
+})

@@ -126,6 +126,26 @@ create table hookline_migrations (
   constraint hookline_migrations_pkey PRIMARY KEY (id)
 );
 
+create table listeners (
+  id text not null,
+  project_id text not null,
+  api_key_id text not null,
+  source_id text not null,
+  name text not null,
+  log_epoch text not null,
+  acknowledged_sequence bigint not null,
+  lease text,
+  lease_expires_at timestamp with time zone,
+  last_seen_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  constraint listeners_api_key_id_foreign FOREIGN KEY (api_key_id) REFERENCES api_keys(id) ON DELETE CASCADE,
+  constraint listeners_api_key_id_name_unique UNIQUE (api_key_id, name),
+  constraint listeners_pkey PRIMARY KEY (id),
+  constraint listeners_source_id_foreign FOREIGN KEY (source_id) REFERENCES sources(id) ON DELETE CASCADE
+) with (fillfactor=50);
+CREATE INDEX listeners_project_id_name_id_index ON public.listeners USING btree (project_id, name, id);
+CREATE INDEX listeners_source_id_index ON public.listeners USING btree (source_id);
+
 create table master_keys (
   id text not null,
   check_value text not null,
@@ -232,3 +252,12 @@ create table sources (
   constraint sources_project_id_name_unique UNIQUE (project_id, name),
   constraint sources_token_hash_unique UNIQUE (token_hash)
 );
+
+create table stream_tickets (
+  ticket_hash bytea not null,
+  key_id text not null,
+  source_ids text[] not null,
+  expires_at timestamp with time zone not null,
+  constraint stream_tickets_pkey PRIMARY KEY (ticket_hash)
+);
+CREATE INDEX stream_tickets_expires_at_index ON public.stream_tickets USING btree (expires_at);

@@ -74,6 +74,8 @@ class Leases implements ListenerLeases {
   readonly #releasing = new Set<Promise<void>>()
   readonly #timer: NodeJS.Timeout
   readonly #stopListening: readonly (() => void)[]
+  /** The statement under way, which may renew what is let go of meanwhile. */
+  #renewing: Promise<void> = Promise.resolve()
   #isAsking = false
   #isFailing = false
   #renewedMs = performance.now()
@@ -131,7 +133,8 @@ class Leases implements ListenerLeases {
     const { sql, log } = this.#deps
     const { listenerId } = held
     // Should it fail, the lease ends by itself.
-    const releasing = releaseLease(sql, held)
+    const releasing = this.#renewing
+      .then(() => releaseLease(sql, held))
       .catch((error: unknown) => log.warn({ err: error, listenerId }, 'a listener was not let go of'))
       .finally(() => this.#releasing.delete(releasing))
     this.#releasing.add(releasing)
@@ -171,7 +174,8 @@ class Leases implements ListenerLeases {
     while (this.#asked.size > 0) {
       const asked = [...this.#asked]
       this.#asked.clear()
-      await this.#renewOnce(asked)
+      this.#renewing = this.#renewOnce(asked)
+      await this.#renewing
     }
     this.#isAsking = false
   }

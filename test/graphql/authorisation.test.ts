@@ -77,6 +77,17 @@ describe('each scope opens its own and nothing else', () => {
       needs: 'manage',
       ...mutation('registerEventTypes', 'RegisterEventTypesInput', { eventTypes: [] }),
     },
+    listener: { needs: 'listen', query: '{ listener(name: "x") { id } }' },
+    listeners: { needs: 'listen', query: '{ listeners { nodes { id } } }' },
+    createListener: {
+      needs: 'listen',
+      ...mutation('createListener', 'CreateListenerInput', { sourceId: none, name: '' }),
+    },
+    acknowledgeMessages: {
+      needs: 'listen',
+      ...mutation('acknowledgeMessages', 'AcknowledgeMessagesInput', { listenerId: none, cursor: none }),
+    },
+    deleteListener: { needs: 'listen', ...mutation('deleteListener', 'DeleteListenerInput', { id: none }) },
     rotateSecret: { needs: 'manage', ...mutation('rotateSecret', 'RotateSecretInput', { ownerId: none }) },
     createApiKey: { needs: 'admin', ...mutation('createApiKey', 'CreateApiKeyInput', { name: '', scopes: [] }) },
     revokeApiKey: { needs: 'admin', ...mutation('revokeApiKey', 'RevokeApiKeyInput', { id: none }) },

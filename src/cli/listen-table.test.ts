@@ -26,7 +26,7 @@ test('a row stands under its headings and fits the terminal', () => {
   ] as const) {
     expect(row.indexOf(text)).toBe(heading.indexOf(title))
   }
-  expect(row).toMatch(/^\d\d:00:00 .* 7 B .* 204 +12 ms$/)
+  expect(row).toMatch(/^\d\d:\d\d:00 .* 7 B .* 204 +12 ms$/)
   for (const columns of [60, 80, 200]) {
     const long = { ...message, path: '/x'.repeat(200), event: { ...message.event, type: 'y'.repeat(200) } }
     expect(messageRow(long, answered, { ...style, columns }).length).toBeLessThan(columns)

@@ -1,14 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
-import { isId } from '../kernel/ids.ts'
-import { type Command, Failure } from './command.ts'
-import { askGateway, RefusedOperation } from './gateway-api.ts'
-import { checkKeyQuery, findSourceQuery, type MessageEvent } from './listen-documents.ts'
+import type { Command } from './command.ts'
+import type { MessageEvent } from './listen-documents.ts'
 import { type ForwardResult, forward, redacted } from './listen-forward.ts'
 import { jsonHelp } from './listen-json.ts'
 import { openNamedPlace } from './listen-named-place.ts'
 import { type ListenOptions, parseListenOptions } from './listen-options.ts'
 import { createListenOutput, type ListenOutput } from './listen-output.ts'
 import { type ListenPlace, memoryPlace } from './listen-place.ts'
+import { type FoundSource, findSource } from './listen-source.ts'
 import { type StreamOptions, streamOf } from './listen-stream.ts'
 import { type Login, loginOptions, resolveLogin } from './login-credentials.ts'
 import { listenForStop, type StopSignals } from './stop-signals.ts'
@@ -71,11 +70,6 @@ function openPlace(login: Login, source: FoundSource, options: ListenOptions): L
   return name === null
     ? memoryPlace({ sourceId: source.id, since, filter })
     : openNamedPlace({ login, source, name, since, filter })
-}
-
-interface FoundSource {
-  readonly id: string
-  readonly name: string
 }
 
 interface Counts {
@@ -177,35 +171,4 @@ function summaryOf({ received, forwarded, failed }: Counts, { forwardTo }: Liste
   return forwardTo === null
     ? `Received ${received}.`
     : `Received ${received}, forwarded ${forwarded}, failed ${failed}.`
-}
-
-/** @throws Failure that helps to the right name. */
-async function findSource(login: Login, word: string): Promise<FoundSource> {
-  if (isId('src', word)) {
-    await askGateway(login, checkKeyQuery)
-    return { id: word, name: word }
-  }
-  const { source, sources } = await askForSource(login, word)
-  if (source !== null) return source
-  const names = sources.nodes.slice(0, shownNames).map(({ name }) => name)
-  const others = sources.totalCount - names.length
-  if (names.length === 0) throw new Failure(`There is no source "${word}": the key sees no source at all.`)
-  const list = `${names.join(', ')}${others > 0 ? ` and ${others} more` : ''}`
-  throw new Failure(`There is no source "${word}" that the key sees. It sees: ${list}.`)
-}
-
-const shownNames = 20
-
-interface SourceAnswer {
-  readonly source: FoundSource | null
-  readonly sources: { readonly nodes: readonly { readonly name: string }[]; readonly totalCount: number }
-}
-
-async function askForSource(login: Login, name: string): Promise<SourceAnswer> {
-  try {
-    return await askGateway<SourceAnswer>(login, findSourceQuery, { name })
-  } catch (error) {
-    if (!(error instanceof RefusedOperation) || error.code !== 'FORBIDDEN') throw error
-    throw new Failure('The key may not look for sources by name: give the id (src_…), or a key that has READ as well.')
-  }
 }

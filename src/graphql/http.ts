@@ -9,6 +9,7 @@ import type { EventStream, EventStreams } from './event-streams.ts'
 import { graphiqlOptions } from './graphiql.ts'
 import { malformedRequest, type OperationRequest, type Operations } from './operations.ts'
 import { badUserInput, requestError } from './request-error.ts'
+import { RequestPieces } from './request-pieces.ts'
 
 /** All documents and variables that are of use are far smaller. */
 const maxRequestBodyBytes = 1_048_576
@@ -59,7 +60,7 @@ export function createHttpHandler(deps: HttpDeps): (exchange: NodeExchange) => P
     response.setHeader('cache-control', 'no-store')
     response.setHeader('referrer-policy', 'no-referrer')
     response.setHeader('x-frame-options', 'DENY')
-    await yoga(request, response, { exchange })
+    await yoga(Object.assign(request, { body: new RequestPieces(request) }), response, { exchange })
   }
 }
 

@@ -87,6 +87,10 @@ describe('each scope opens its own and nothing else', () => {
       needs: 'listen',
       ...mutation('acknowledgeMessages', 'AcknowledgeMessagesInput', { listenerId: none, cursor: none }),
     },
+    createStreamTicket: {
+      needs: 'listen',
+      ...mutation('createStreamTicket', 'CreateStreamTicketInput', { sourceIds: [none] }),
+    },
     deleteListener: { needs: 'listen', ...mutation('deleteListener', 'DeleteListenerInput', { id: none }) },
     rotateSecret: { needs: 'manage', ...mutation('rotateSecret', 'RotateSecretInput', { ownerId: none }) },
     createApiKey: { needs: 'admin', ...mutation('createApiKey', 'CreateApiKeyInput', { name: '', scopes: [] }) },
@@ -208,6 +212,7 @@ async function attack(target: Target, ids: World['ids']): Promise<string[]> {
     await input('CreateEndpointInput', 'createEndpoint', { url: 'https://example.com/', sourceIds: [source] }),
     await input('CreateApiKeyInput', 'createApiKey', { name: 'x', scopes: ['LISTEN'], sourceIds: [source] }),
     await input('RotateSecretInput', 'rotateSecret', { ownerId: source }),
+    await input('CreateStreamTicketInput', 'createStreamTicket', { sourceIds: [source] }),
     await input('PublishEventsInput', 'publishEvents', {
       sourceId: source,
       events: [{ type: 'a', data: { text: '1' } }],

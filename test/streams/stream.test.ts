@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { promisify } from 'node:util'
 import { EventSource } from 'undici'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import WebSocket from 'ws'
 import type { Scope } from '../../src/auth/index.ts'
 import type { Source } from '../../src/sources/index.ts'
 import { dataOf, overEventStream, overWebSocket } from '../graphql/client.ts'
@@ -274,6 +275,7 @@ describe('who may stream', () => {
     const { token } = await project.key(['listen'], { sourceIds: [source.id] })
     const query = `mutation ($ids: [ID!]!) { createStreamTicket(input: { sourceIds: $ids }) {
       __typename ... on UserError { code path } } }`
+    const foreign = await (await gateway.newProject()).source()
     const result = async (ids: readonly string[]) =>
       (await dataOf({ baseUrl: gateway.baseUrl, token }, query, { ids })).createStreamTicket
     const path = ['input', 'sourceIds']
@@ -282,6 +284,7 @@ describe('who may stream', () => {
       code: 'NOT_FOUND',
       path: [...path, '1'],
     })
+    expect(await result([foreign.id])).toMatchObject({ code: 'NOT_FOUND', path: [...path, '0'] })
     expect(await result([])).toEqual({ __typename: 'ValidationError', code: 'REQUIRED', path })
     expect(await result(Array(101).fill(source.id))).toMatchObject({ code: 'OUT_OF_RANGE', path })
   })
@@ -319,6 +322,18 @@ describe('who may stream', () => {
     expect(await answer(gateway.baseUrl)).toEqual([200, gateway.baseUrl])
     expect(await answer('https://app.example', 'OPTIONS')).toEqual([204, 'https://app.example'])
     expect(await answer('https://elsewhere.example', 'OPTIONS')).toEqual([403, null])
+    const socketFrom = async (origin: string) => {
+      const socket = new WebSocket(`${gateway.baseUrl.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+        origin,
+      })
+      onTestFinished(() => socket.terminate())
+      return await new Promise((resolve) => {
+        socket.once('unexpected-response', (_request, { statusCode }) => resolve(statusCode))
+        socket.once('open', () => resolve('open'))
+      })
+    }
+    expect(await socketFrom('https://app.example')).toBe('open')
+    expect(await socketFrom('https://elsewhere.example')).toBe(403)
   })
 })
 

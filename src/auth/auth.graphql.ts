@@ -23,7 +23,7 @@ const ApiKeyScope = builder.enumType('ApiKeyScope', {
     ADMIN: { value: 'admin', description: 'Keys.' },
     MANAGE: { value: 'manage', description: 'Sources and endpoints.' },
     PUBLISH: { value: 'publish', description: 'Reserved for publishing events; opens nothing yet.' },
-    LISTEN: { value: 'listen', description: 'Read and stream messages.' },
+    LISTEN: { value: 'listen', description: 'Read and stream messages, and own listeners.' },
     JOBS: { value: 'jobs', description: 'Reserved for HTTP jobs; opens nothing yet.' },
     READ: { value: 'read', description: 'See configuration and deliveries, but no secrets.' },
   } as const,

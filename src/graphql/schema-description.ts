@@ -21,7 +21,8 @@ resume; quick changes may be told as one. Subscriptions give the types that quer
 **Errors.** What a caller can act on is a member of the mutation's result union and implements \`UserError\`: always
 select \`... on UserError { message code path }\`, which also catches members that are added later. All else is in \`errors\`
 with \`extensions.code\`: UNAUTHENTICATED, FORBIDDEN (the key lacks the scope), NOT_FOUND (subscriptions), BAD_USER_INPUT,
-CURSOR_EXPIRED, QUERY_TOO_LARGE, UNAVAILABLE (with \`extensions.retryAfterMs\`), INTERNAL_ERROR.
+CURSOR_EXPIRED, QUERY_TOO_LARGE, UNAVAILABLE (with \`extensions.retryAfterMs\`), LISTENER_TAKEN,
+INTERNAL_ERROR.
 
 **Null** in an answer means 'may legitimately be absent', and the description says when. In an input a field that is left
 out takes its default, and in an update it stays as it is; null means none: no filter, unlimited, never.

@@ -296,7 +296,7 @@ test('a key that is limited to a source sees and changes nothing of the others',
     filtered: expect.anything(),
   })
   expect(data.nodes.slice(0, 5)).toEqual([null, null, null, null, null])
-  expect((await attack(target, ids)).slice(1)).toEqual(Array(9).fill('NOT_FOUND'))
+  expect((await attack(target, ids)).slice(1)).toEqual(Array(10).fill('NOT_FOUND'))
   const stream = overWebSocket(
     target,
     'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',

@@ -10,7 +10,7 @@ import type { CompiledFilter } from '../messages/message-filter.ts'
 import type { MessageStore } from '../messages/message-store.ts'
 import { beginStream } from '../messages/stream-begin.ts'
 import type { Source, SourceStore } from '../sources/index.ts'
-import { createEventJson } from './event-json.ts'
+import { createEventJson, type EventJson } from './event-json.ts'
 import { createMessageStream, type MessageStream } from './message-stream.ts'
 import type { StreamTickets } from './stream-tickets.ts'
 
@@ -84,41 +84,14 @@ export function createMessageStreams(deps: MessageStreamsDeps): MessageStreams {
     if (isClosed) stream.end('stopping')
   }
 
-  async function openStream(request: StreamRequest): Promise<Opening> {
-    const viewer = await viewerOf(deps, request)
-    if ('kind' in viewer) return viewer
-    const found = await sourcesOf(deps.sources, viewer, request.sources)
-    if (!Array.isArray(found)) return found
-    const sources = new Map(found.map((source) => [source.id, source]))
-    const sourceIds = [...sources.keys()]
-    const { projectId } = viewer
-    const begin = await beginStream(deps.messages, {
-      projectId,
-      sourceIds,
-      after: request.after,
-      since: request.since,
-    })
-    if (begin.kind === 'refused') return refused(400, 'BAD_USER_INPUT', begin.message)
-    const release = deps.subscriptions.take(projectId)
-    if (release === null) return refused(429, 'LIMIT_REACHED', tooMany(deps.subscriptions.max))
-    const { positions } = begin
-    const stream = createMessageStream({
-      sources,
-      positions,
-      json,
-      open(signal) {
-        const events = deps.feed.open({ positions, signal })
-        return request.filter === null ? events : matchingEvents(events, found, request.filter)
-      },
-    })
-    follow(stream, viewer, release)
-    return { kind: 'opened', stream, viewer, sourceIds }
-  }
-
   return {
     async open(request) {
       try {
-        return await openStream(request)
+        const opening = await openStream(deps, json, request)
+        if (opening.kind === 'refused') return opening
+        const { release, ...opened } = opening
+        follow(opened.stream, opened.viewer, release)
+        return opened
       } catch (cause) {
         if (!isDatabaseAway(cause)) throw cause
         throw new CodedError('DATABASE_UNAVAILABLE', 'The database cannot be reached at the moment.', { cause })
@@ -129,6 +102,36 @@ export function createMessageStreams(deps: MessageStreamsDeps): MessageStreams {
       for (const stream of [...open]) stream.end('stopping')
     },
   }
+}
+
+/** @returns with the stream, what gives its place among the project's streams back. */
+async function openStream(
+  deps: MessageStreamsDeps,
+  json: EventJson,
+  request: StreamRequest,
+): Promise<(OpenedStream & { readonly release: () => void }) | StreamRefusal> {
+  const viewer = await viewerOf(deps, request)
+  if ('kind' in viewer) return viewer
+  const found = await sourcesOf(deps.sources, viewer, request.sources)
+  if (!Array.isArray(found)) return found
+  const { projectId } = viewer
+  const { after, since, filter } = request
+  const sourceIds = found.map(({ id }) => id)
+  const begin = await beginStream(deps.messages, { projectId, sourceIds, after, since })
+  if (begin.kind === 'refused') return refused(400, 'BAD_USER_INPUT', begin.message)
+  const release = deps.subscriptions.take(projectId)
+  if (release === null) return refused(429, 'LIMIT_REACHED', tooMany(deps.subscriptions.max))
+  const { positions } = begin
+  const stream = createMessageStream({
+    sources: new Map(found.map((source) => [source.id, source])),
+    positions,
+    json,
+    open(signal) {
+      const events = deps.feed.open({ positions, signal })
+      return filter === null ? events : matchingEvents(events, found, filter)
+    },
+  })
+  return { kind: 'opened', stream, viewer, sourceIds, release }
 }
 
 function refused(status: StreamRefusal['status'], code: StreamRefusal['code'], detail: string): StreamRefusal {

@@ -19,10 +19,13 @@ export interface Lease {
   readonly lease: string
 }
 
-/** What became of a lease. */
+/** What became of a lease; `changing`: the row was changed meanwhile, so that the next renewal tells. */
 export interface LeaseState extends Lease {
-  readonly standing: 'held' | 'taken' | 'gone' | 'disconnected'
+  readonly standing: 'held' | 'changing' | LossReason
 }
+
+/** Why a stream must end. */
+export type LossReason = 'taken' | 'gone' | 'disconnected'
 
 /** So long a listener counts as live after its process died. */
 const leaseMs = 15_000
@@ -61,7 +64,9 @@ const takeText = `
    where id = $1::text
   returning log_epoch, acknowledged_sequence`
 
-// Locks in order of id, like all that lock several of these rows. Indexes: listeners_pkey, api_keys_pkey.
+// Locks in order of id, like all that lock several of these rows. What is locked is the latest version of a row; what is
+// told of the others is as old as the statement, and they may have been taken or deleted while it waited for a lock.
+// Indexes: listeners_pkey, api_keys_pkey.
 const renewText = `
   with held as materialized (
     select l.id, l.lease
@@ -77,6 +82,7 @@ const renewText = `
   )
   select x.id as "listenerId", x.lease,
          case when l.id is null then 'gone'
+              when h.id is null and l.lease = x.lease then 'changing'
               when h.id is null then 'taken'
               when not ${mayListen} then 'disconnected'
               else 'held'

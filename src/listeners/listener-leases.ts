@@ -6,7 +6,15 @@ import type { Logger } from '../kernel/log.ts'
 import { unreachable } from '../kernel/unreachable.ts'
 import { type Bus, listenersChannel } from '../live/bus.ts'
 import type { Epochs } from '../live/epoch.ts'
-import { type Lease, type LeaseState, markRead, releaseLease, renewLeases, takeLease } from './lease.ts'
+import {
+  type Lease,
+  type LeaseState,
+  type LossReason,
+  markRead,
+  releaseLease,
+  renewLeases,
+  takeLease,
+} from './lease.ts'
 import type { LogPosition } from './listener.ts'
 import type { ListenerMeters } from './listener-meters.ts'
 
@@ -196,6 +204,10 @@ class Leases implements ListenerLeases {
   #answer({ lease, listenerId, standing }: LeaseState): void {
     const held = this.#held.get(lease)
     if (held === undefined || standing === 'held') return
+    if (standing === 'changing') {
+      this.#ask(held)
+      return
+    }
     this.#deps.log.info({ listenerId, standing }, 'the stream of a listener ends')
     this.#deps.meters.lost(standing)
     // What it was sent may still be acknowledged unless another has taken it.
@@ -213,7 +225,7 @@ class Leases implements ListenerLeases {
   }
 }
 
-function lossOf(standing: Exclude<LeaseState['standing'], 'held'>, listenerId: ListenerId): CodedError {
+function lossOf(standing: LossReason, listenerId: ListenerId): CodedError {
   switch (standing) {
     case 'taken':
       return new CodedError('LISTENER_TAKEN', 'A newer stream has taken the listener.')

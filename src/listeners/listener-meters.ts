@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import type { LossReason } from './lease.ts'
 
 export type ListenerMeters = ReturnType<typeof createListenerMeters>
 
@@ -25,7 +26,7 @@ export function createListenerMeters(metrics: Registry, heldCount: () => number)
     registers: [metrics],
   })
   return {
-    lost(reason: 'taken' | 'gone' | 'disconnected'): void {
+    lost(reason: LossReason): void {
       lost.inc({ reason })
     },
     acknowledged(isAccepted: boolean): void {

@@ -11,7 +11,7 @@ import { encodeCursor } from '../live/cursor.ts'
 import { createFeed } from '../live/feed.ts'
 import { createMemoryBus } from '../live/memory-bus.ts'
 import { createMessageStore } from '../messages/index.ts'
-import { createSource } from '../sources/index.ts'
+import { createSource, deleteSource } from '../sources/index.ts'
 import type { Listener, ListenerEvent } from './index.ts'
 import { createListeners, type Listeners } from './listeners.ts'
 
@@ -269,6 +269,24 @@ test('a deleted key or source takes its listeners along', async () => {
   await create(process)
   await world.sql.query(`delete from api_keys where id = $1`, [viewer.keyId])
   expect(await world.sql.query(`select from listeners where source_id = $1`, [sourceId])).toEqual([])
+})
+
+test('a source can be deleted while the leases of its listeners are renewed, and their streams end', async () => {
+  const processes = [startProcess({ renewMs: 1 }), startProcess({ renewMs: 1 })]
+  const streams = await Promise.all(
+    Array.from({ length: 20 }, async (_, index) => {
+      const process = processes[index % 2] as Process
+      const held = stream(process, await create(process, `worker ${index}`))
+      await leaseOf(held)
+      expect(await held.next()).toMatchObject({ kind: 'caught-up' })
+      return held
+    }),
+  )
+  const renewing = setInterval(() => world.epochs.changed(), 1)
+  onTestFinished(() => clearInterval(renewing))
+  const ends = streams.map((held) => expect(held.next()).rejects.toMatchObject({ code: 'NOT_FOUND' }))
+  expect(await deleteSource(world, viewer, { id: sourceId })).toMatchObject({ kind: 'done' })
+  await Promise.all(ends)
 })
 
 function cursorOf({ sourceId, logEpoch, sequence }: ListenerEvent): string {

@@ -25,6 +25,7 @@ export async function deleteSource(
   const outcome = await changeConfiguration(deps, reach.projectId, async (unit) => {
     const source = await findOwnSource(unit, reach, input.id)
     if (source === null) return sourceNotFound(input.id)
+    await lockListeners(unit.sql, source.id)
     await unit.em.remove(source).flush()
     await removeTraces(unit.sql, source)
     await deps.queue.enqueue(unit.sql, purgeSource, [{ payload: { sourceId: source.id } }])
@@ -32,6 +33,11 @@ export async function deleteSource(
   })
   if (outcome.kind === 'done') deps.queue.wake(purgeSource)
   return outcome
+}
+
+// The source takes its listeners along. Streams renew the leases of many at once: both lock them in order of id.
+async function lockListeners(sql: Sql, sourceId: SourceId): Promise<void> {
+  await sql.query(`select from listeners where source_id = $1::text order by id for update`, [sourceId])
 }
 
 // Deleting the head waits for the recorder's transaction on it, so that no message is acknowledged after the commit.

@@ -9,11 +9,13 @@ import { Resources } from './rig/resources.ts'
 import { rounded } from './rig/statistics.ts'
 import { tableOf } from './rig/table.ts'
 import { stream } from './stream.ts'
+import { streamIdle } from './stream-idle.ts'
 
 const benches: Readonly<Record<string, Bench>> = {
   ingest,
   'ingest-growth': ingestGrowth,
   stream,
+  'stream-idle': streamIdle,
   deliver,
 }
 

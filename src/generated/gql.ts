@@ -21,6 +21,8 @@ type Documents = {
     "\nquery Messages {\n  source(by: { name: \"inbox\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n": typeof types.MessagesDocument,
     "\nmutation CreateEndpoint {\n  createEndpoint(input: { url: \"https://example.com/webhooks\" }) {\n    ... on CreateEndpointPayload { endpoint { id url } secret }\n    ... on UserError { code message path }\n  }\n}\n": typeof types.CreateEndpointDocument,
     "\nquery Deliveries {\n  deliveries(first: 10) {\n    nodes {\n      id\n      status\n      nextAttemptAt\n      message { id }\n      endpoint { url }\n      attempts(first: 10) { nodes { number startedAt durationMs failure failureDetail response { status text } } }\n    }\n    pageInfo { hasNextPage endCursor }\n  }\n}\n": typeof types.DeliveriesDocument,
+    "\nquery Refusals {\n  source(by: { name: \"inbox\" }) {\n    refusals(first: 10) { nodes { refusedAt reason status detail signature signedContentDigest clockSkewMs remoteAddress } }\n  }\n}\n": typeof types.RefusalsDocument,
+    "\nmutation PublishEvents($sourceId: ID!) {\n  publishEvents(input: {\n    sourceId: $sourceId\n    events: [{ type: \"product.add\", subject: \"products/7\", data: { json: { sku: \"A-7\" } } }]\n  }) {\n    ... on PublishEventsPayload { events { messageId isDuplicate } }\n    ... on UserError { code message path }\n  }\n}\n": typeof types.PublishEventsDocument,
     "\nmutation CreateApiKey {\n  createApiKey(input: { name: \"listener\", scopes: [LISTEN, READ] }) {\n    ... on CreateApiKeyPayload { apiKey { id scopes } token }\n    ... on UserError { code message path }\n  }\n}\n": typeof types.CreateApiKeyDocument,
 };
 const documents: Documents = {
@@ -30,6 +32,8 @@ const documents: Documents = {
     "\nquery Messages {\n  source(by: { name: \"inbox\" }) {\n    id\n    lastSequence\n    messages(first: 10) {\n      nodes { id sequence receivedAt event { id type } json deliveries { nodes { id status } } }\n      pageInfo { hasNextPage endCursor }\n    }\n  }\n}\n": types.MessagesDocument,
     "\nmutation CreateEndpoint {\n  createEndpoint(input: { url: \"https://example.com/webhooks\" }) {\n    ... on CreateEndpointPayload { endpoint { id url } secret }\n    ... on UserError { code message path }\n  }\n}\n": types.CreateEndpointDocument,
     "\nquery Deliveries {\n  deliveries(first: 10) {\n    nodes {\n      id\n      status\n      nextAttemptAt\n      message { id }\n      endpoint { url }\n      attempts(first: 10) { nodes { number startedAt durationMs failure failureDetail response { status text } } }\n    }\n    pageInfo { hasNextPage endCursor }\n  }\n}\n": types.DeliveriesDocument,
+    "\nquery Refusals {\n  source(by: { name: \"inbox\" }) {\n    refusals(first: 10) { nodes { refusedAt reason status detail signature signedContentDigest clockSkewMs remoteAddress } }\n  }\n}\n": types.RefusalsDocument,
+    "\nmutation PublishEvents($sourceId: ID!) {\n  publishEvents(input: {\n    sourceId: $sourceId\n    events: [{ type: \"product.add\", subject: \"products/7\", data: { json: { sku: \"A-7\" } } }]\n  }) {\n    ... on PublishEventsPayload { events { messageId isDuplicate } }\n    ... on UserError { code message path }\n  }\n}\n": types.PublishEventsDocument,
     "\nmutation CreateApiKey {\n  createApiKey(input: { name: \"listener\", scopes: [LISTEN, READ] }) {\n    ... on CreateApiKeyPayload { apiKey { id scopes } token }\n    ... on UserError { code message path }\n  }\n}\n": types.CreateApiKeyDocument,
 };
 
@@ -57,6 +61,14 @@ export function graphql(source: "\nmutation CreateEndpoint {\n  createEndpoint(i
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\nquery Deliveries {\n  deliveries(first: 10) {\n    nodes {\n      id\n      status\n      nextAttemptAt\n      message { id }\n      endpoint { url }\n      attempts(first: 10) { nodes { number startedAt durationMs failure failureDetail response { status text } } }\n    }\n    pageInfo { hasNextPage endCursor }\n  }\n}\n"): typeof import('./graphql.ts').DeliveriesDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\nquery Refusals {\n  source(by: { name: \"inbox\" }) {\n    refusals(first: 10) { nodes { refusedAt reason status detail signature signedContentDigest clockSkewMs remoteAddress } }\n  }\n}\n"): typeof import('./graphql.ts').RefusalsDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\nmutation PublishEvents($sourceId: ID!) {\n  publishEvents(input: {\n    sourceId: $sourceId\n    events: [{ type: \"product.add\", subject: \"products/7\", data: { json: { sku: \"A-7\" } } }]\n  }) {\n    ... on PublishEventsPayload { events { messageId isDuplicate } }\n    ... on UserError { code message path }\n  }\n}\n"): typeof import('./graphql.ts').PublishEventsDocument;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -10,7 +10,7 @@ export type ApiKeyScope =
   | 'ADMIN'
   /** Reserved for HTTP jobs; opens nothing yet. */
   | 'JOBS'
-  /** Read and stream messages. */
+  /** Read and stream messages, and own listeners. */
   | 'LISTEN'
   /** Sources and endpoints. */
   | 'MANAGE'
@@ -65,6 +65,8 @@ export type DeliveryStatus =
 
 /** What is wrong, for programs. */
 export type ErrorCode =
+  /** Another reader holds the listener now. */
+  | 'LEASE_LOST'
   /** The project has as many of these as it may have. */
   | 'LIMIT_REACHED'
   /** The value has not the form that is asked for. */
@@ -83,6 +85,31 @@ export type ErrorCode =
   | 'STATE_CONFLICT'
   /** The address is one that the outbound guard does not connect to. */
   | 'URL_REFUSED';
+
+/** Why a request was turned away. */
+export type RefusalReason =
+  /** The sender's address is not on the list (403). */
+  | 'ADDRESS_NOT_ALLOWED'
+  /** The body is not JSON where that is demanded, or is not a valid CloudEvent (400). */
+  | 'BODY_MALFORMED'
+  /** The body is over the limit (413). */
+  | 'BODY_TOO_LARGE'
+  /** The signature or credential is missing (401). */
+  | 'CREDENTIAL_MISSING'
+  /** The signature or credential is wrong (401; 403 in a handshake). */
+  | 'CREDENTIAL_WRONG'
+  /** The body has a form or coding that is not accepted (415). */
+  | 'FORMAT_NOT_ACCEPTED'
+  /** The idempotency key is malformed (400) or was used with another body (422). */
+  | 'IDEMPOTENCY_KEY'
+  /** The source does not accept the method (405). */
+  | 'METHOD_NOT_ALLOWED'
+  /** Too many requests (429). */
+  | 'RATE_LIMITED'
+  /** The event breaks the schema of its type (422). */
+  | 'SCHEMA_VIOLATED'
+  /** The signature's time is missing, malformed or too far off (401). */
+  | 'TIMESTAMP_OFF';
 
 /** Why messages were skipped. */
 export type SkipReason =
@@ -114,6 +141,7 @@ export type ReceiveLiveSubscriptionVariables = Exact<{
 
 export type ReceiveLiveSubscription = { messageReceived:
     | { __typename: 'CaughtUp', cursor: string }
+    | { __typename: 'ListenerLeased', cursor: string }
     | { __typename: 'MessageReceived', cursor: string, message: { id: string, sequence: number, receivedAt: string, text: string | null, event: { type: string, subject: string | null } } }
     | { __typename: 'MessagesSkipped', reason: SkipReason, fromSequence: number | null, toSequence: number | null, cursor: string }
     | { __typename: 'Progressed', cursor: string }
@@ -137,6 +165,22 @@ export type DeliveriesQueryVariables = Exact<{ [key: string]: never; }>;
 
 
 export type DeliveriesQuery = { deliveries: { nodes: Array<{ id: string, status: DeliveryStatus, nextAttemptAt: string | null, message: { id: string } | null, endpoint: { url: string } | null, attempts: { nodes: Array<{ number: number, startedAt: string, durationMs: number | null, failure: AttemptFailure | null, failureDetail: string | null, response: { status: number, text: string | null } | null }> } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
+
+export type RefusalsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type RefusalsQuery = { source: { refusals: { nodes: Array<{ refusedAt: string, reason: RefusalReason, status: number, detail: string, signature: string | null, signedContentDigest: string | null, clockSkewMs: number | null, remoteAddress: string }> } } | null };
+
+export type PublishEventsMutationVariables = Exact<{
+  sourceId: string | number;
+}>;
+
+
+export type PublishEventsMutation = { publishEvents:
+    | { code: ErrorCode, message: string, path: Array<string> | null }
+    | { events: Array<{ messageId: string, isDuplicate: boolean }> }
+    | { code: ErrorCode, message: string, path: Array<string> | null }
+   };
 
 export type CreateApiKeyMutationVariables = Exact<{ [key: string]: never; }>;
 
@@ -303,6 +347,46 @@ export const DeliveriesDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<DeliveriesQuery, DeliveriesQueryVariables>;
+export const RefusalsDocument = new TypedDocumentString(`
+    query Refusals {
+  source(by: { name: "inbox" }) {
+    refusals(first: 10) {
+      nodes {
+        refusedAt
+        reason
+        status
+        detail
+        signature
+        signedContentDigest
+        clockSkewMs
+        remoteAddress
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<RefusalsQuery, RefusalsQueryVariables>;
+export const PublishEventsDocument = new TypedDocumentString(`
+    mutation PublishEvents($sourceId: ID!) {
+  publishEvents(
+    input: {
+      sourceId: $sourceId
+      events: [{ type: "product.add", subject: "products/7", data: { json: { sku: "A-7" } } }]
+    }
+  ) {
+    ... on PublishEventsPayload {
+      events {
+        messageId
+        isDuplicate
+      }
+    }
+    ... on UserError {
+      code
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<PublishEventsMutation, PublishEventsMutationVariables>;
 export const CreateApiKeyDocument = new TypedDocumentString(`
     mutation CreateApiKey {
   createApiKey(input: { name: "listener", scopes: [LISTEN, READ] }) {

@@ -69,6 +69,26 @@ query Deliveries {
 }
 `)
 
+const refusals = graphql(`
+query Refusals {
+  source(by: { name: "inbox" }) {
+    refusals(first: 10) { nodes { refusedAt reason status detail signature signedContentDigest clockSkewMs remoteAddress } }
+  }
+}
+`)
+
+const publishEvents = graphql(`
+mutation PublishEvents($sourceId: ID!) {
+  publishEvents(input: {
+    sourceId: $sourceId
+    events: [{ type: "product.add", subject: "products/7", data: { json: { sku: "A-7" } } }]
+  }) {
+    ... on PublishEventsPayload { events { messageId isDuplicate } }
+    ... on UserError { code message path }
+  }
+}
+`)
+
 const createApiKey = graphql(`
 mutation CreateApiKey {
   createApiKey(input: { name: "listener", scopes: [LISTEN, READ] }) {
@@ -93,6 +113,8 @@ export const examples: string = [
     'A further source. Senders that sign are verified by:',
     'verification: { preset: { preset: GITHUB, secret: "…" } }',
   ),
+  explained(refusals, 'Who was turned away, and why: for a sender that gets 401.'),
+  explained(publishEvents, 'An event of your own; `sourceId` under Variables.'),
   explained(messages, 'What came in earlier, latest first.'),
   explained(createEndpoint, 'Who gets what comes in, signed.', 'The secret is shown only here.'),
   explained(deliveries, 'What became of it, with each attempt and its answer.'),
@@ -100,7 +122,7 @@ export const examples: string = [
 ].join('\n')
 
 /** JSON, for the editor. */
-export const exampleVariables = '{ "sourceIds": ["src_…"] }'
+export const exampleVariables = '{ "sourceIds": ["src_…"], "sourceId": "src_…" }'
 
 // The generator drops comments, so they are put in front here.
 function explained(document: { toString(): string }, ...lines: string[]): string {

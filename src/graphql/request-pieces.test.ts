@@ -3,9 +3,15 @@ import { Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import { RequestPieces } from './request-pieces.ts'
 
+async function collect(pieces: RequestPieces): Promise<Buffer[]> {
+  const all: Buffer[] = []
+  for await (const piece of pieces) all.push(piece)
+  return all
+}
+
 async function piecesOf(chunks: readonly Buffer[]): Promise<Buffer[]> {
   const request = new IncomingMessage(new Socket())
-  const reading = Array.fromAsync(new RequestPieces(request))
+  const reading = collect(new RequestPieces(request))
   for (const chunk of chunks) {
     request.push(chunk)
     // What waits is read as one: each is to be read before the next comes.

@@ -24,7 +24,8 @@ export function createEventExecution(
   const shared = createSharedResults()
   return (operation) => {
     const { viewer, requestId } = operation.caller
-    const subscription = operation.validated as ValidatedSubscriptionArgs
+    // Without the context of the beginning, whose loaders remember what they loaded.
+    const subscription = { ...(operation.validated as ValidatedSubscriptionArgs), contextValue: null }
     const key = sharingKeyOf(operation)
     const member = key === null ? alone : shared.join(key)
 

@@ -49,7 +49,8 @@ export interface Sockets {
 
 /** What the hooks of graphql-ws know of a socket. */
 export interface SocketExtra {
-  readonly request: IncomingMessage
+  /** Of the upgrade; the request itself is not kept, for it is large and sockets live long. */
+  readonly authorization: string | undefined
   readonly connection: Connection
   readonly requestId: string
   /** Null until the socket is authenticated. */
@@ -86,7 +87,7 @@ export function createSockets(deps: SocketDeps): Sockets {
   function accept(socket: WebSocket, request: IncomingMessage): void {
     const connection = openConnection({ socket, log, stalledMs })
     const extra: SocketExtra = {
-      request,
+      authorization: request.headers.authorization,
       connection,
       requestId: newId('req'),
       viewer: null,
@@ -142,7 +143,7 @@ function protocolServer({ operations, authenticator, keys, log }: SocketDeps): S
   return makeServer<Record<string, unknown>, SocketExtra>({
     connectionInitWaitTimeout: connectionInitTimeoutMs,
     async onConnect({ extra, connectionParams, subscriptions }) {
-      const authorization = connectionParams?.authorization ?? extra.request.headers.authorization
+      const authorization = connectionParams?.authorization ?? extra.authorization
       if (typeof authorization !== 'string') return extra.connection.close(4401, 'Unauthorized')
       const viewer = await viewerOf(extra, authorization)
       if (viewer === undefined) return extra.connection.close(1013, 'Try again later')

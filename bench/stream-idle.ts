@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { BroadcastServerProtocol } from './floors/broadcast-server.ts'
+import type { PacedLoadProtocol } from './load/paced-load.ts'
 import type { SubscribersProtocol, Talk } from './load/subscribers.ts'
 import { type Bench, row } from './rig/bench.ts'
 import { type Child, startChild } from './rig/child.ts'
@@ -12,8 +12,8 @@ import { figureOf, rounded } from './rig/statistics.ts'
 const subscribers = 5_000
 /** Opened before, so that what a process needs for the first ones is not counted. */
 const warmUpSubscribers = 500
-/** For what the opening left behind to be collected. */
-const restMs = 5_000
+/** Messages of another source before memory is read, so that what the opening left behind is collected. */
+const breath = { perSecond: 200, count: 2_000 }
 const wantedKilobytes = 20
 
 const subscription = `subscription ($sourceIds: [ID!]!) {
@@ -32,6 +32,7 @@ export const streamIdle: Bench = {
     const databaseUrl = await database.createDatabase('gateway')
     const gateway = await startGateway(resources, { databaseUrl, profileDirectory })
     const source = await openSource(gateway, { name: 'idle', githubSecret: null })
+    const other = await openSource(gateway, { name: 'other', githubSecret: null })
     const file = (path: string) => new URL(path, import.meta.url)
     const floor: Child<BroadcastServerProtocol> = await startChild(resources, {
       file: file('floors/broadcast-server.ts'),
@@ -41,12 +42,16 @@ export const streamIdle: Bench = {
       file: file('load/subscribers.ts'),
       settings: {},
     })
+    const traffic: Child<PacedLoadProtocol> = await startChild(resources, {
+      file: file('load/paced-load.ts'),
+      settings: {},
+    })
     async function kilobytesEach(pid: number, url: string, talk: Talk): Promise<number> {
       await load.ask({ kind: 'open', group: url, url, count: warmUpSubscribers, talk })
-      await delay(restMs)
+      await traffic.ask({ port: gateway.port, path: other.path, ...breath })
       const before = residentKilobytes(pid)
       await load.ask({ kind: 'open', group: url, url, count: subscribers, talk })
-      await delay(restMs)
+      await traffic.ask({ port: gateway.port, path: other.path, ...breath })
       return (residentKilobytes(pid) - before) / subscribers
     }
     tell(`opening ${subscribers} bare connections`)

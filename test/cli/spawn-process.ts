@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { onTestFinished } from 'vitest'
+import { compileCache } from '../support/compile-cache.ts'
 
 export interface SpawnedProcess {
   readonly child: ChildProcess
@@ -19,7 +20,7 @@ export function spawnProcess(
   environment: Record<string, string> = {},
 ): SpawnedProcess {
   const child = spawn(process.execPath, [file, ...args], {
-    env: { PATH: process.env.PATH ?? '', ...environment },
+    env: { PATH: process.env.PATH ?? '', ...compileCache, ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   let output = ''

@@ -8,6 +8,7 @@ import { findFreePort } from '../../src/http/index.ts'
 import { decodeCursor } from '../../src/live/index.ts'
 import { generateMasterKey } from '../../src/secrets/index.ts'
 import { generateSecret } from '../../src/signatures/standard-webhooks.ts'
+import { compileCache } from '../support/compile-cache.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
 import { createEndpoint, createSource } from '../support/graphql-client.ts'
@@ -28,7 +29,7 @@ afterEach(async () => {
 
 function startExample(file: string, args: string[], environment: Record<string, string>): Example {
   const child: ChildProcess = spawn(process.execPath, [join(root, 'examples', file), ...args], {
-    env: { PATH: process.env.PATH, ...environment },
+    env: { PATH: process.env.PATH, ...compileCache, ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(child, 'exit')

@@ -56,7 +56,7 @@ test.each([
   ['JSON of another media type', { contentType: 'text/plain' }, '[1]', [1]],
   ['a number beyond 53 bits', {}, '12345678901234567890', 12345678901234567890n],
   ['a key of evil', {}, '{"__proto__":{"x":1}}', JSON.parse('{"__proto__":{"x":1}}')],
-  ['NUL within a string', {}, '"\\u0000"', '\0'],
+  ['NUL within a string', {}, '"\\u0000"', null],
   ['malformed JSON', {}, '{"a":', null],
   ['JSON with a byte order mark', {}, '\u{feff}{}', null],
   ['nothing', {}, '', null],

@@ -326,6 +326,8 @@ describe('who may stream', () => {
       const socket = new WebSocket(`${gateway.baseUrl.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
         origin,
       })
+      // A socket that was refused, or is not open yet, tells of its end as an error.
+      socket.on('error', () => undefined)
       onTestFinished(() => socket.terminate())
       return await new Promise((resolve) => {
         socket.once('unexpected-response', (_request, { statusCode }) => resolve(statusCode))

@@ -1,8 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
+import { Registry } from 'prom-client'
 import { inject } from 'vitest'
 import { createOrm, migrate } from '../../src/db/orm.ts'
 import { createPool } from '../../src/db/pool.ts'
+import { drainTask } from '../../src/deliveries/drain.task.ts'
+import { maintainTask } from '../../src/deliveries/maintain.task.ts'
+import { purgeEndpoint } from '../../src/endpoints/purge-endpoint.task.ts'
+import { createLog } from '../../src/kernel/log.ts'
+import { fanOutTask } from '../../src/messages/fan-out.task.ts'
+import { createTaskQueue } from '../../src/queue/index.ts'
+import { retainTask } from '../../src/retention/retain.task.ts'
+import { purgeSource } from '../../src/sources/purge-source.task.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -12,6 +21,8 @@ declare module 'vitest' {
     templateName: string
   }
 }
+
+const tasks = [fanOutTask, drainTask, maintainTask, retainTask, purgeSource, purgeEndpoint]
 
 export interface TestDatabase {
   readonly databaseUrl: string
@@ -29,7 +40,10 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   }
 }
 
-/** Makes the template that the run's databases are cloned from, under a name of this run's own. */
+/**
+ * Makes the template that the run's databases are cloned from, under a name of this run's own. The queue's own tables
+ * are in it too: to make them takes longer than all else that a gateway does at its start.
+ */
 export async function createTemplate(serverUrl: string): Promise<string> {
   const templateName = `template_${randomBytes(6).toString('hex')}`
   await admin(serverUrl, `create database ${templateName}`)
@@ -38,6 +52,9 @@ export async function createTemplate(serverUrl: string): Promise<string> {
   const orm = await createOrm({ pool, entities: [] })
   await migrate(orm, databaseUrl)
   await orm.close()
+  const queue = createTaskQueue({ pool, log: createLog({ level: 'silent', isPretty: false }), metrics: new Registry() })
+  await queue.start(tasks)
+  await queue.stop()
   await pool.end()
   return templateName
 }

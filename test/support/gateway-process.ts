@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { findFreePort } from '../../src/http/index.ts'
+import { compileCache } from './compile-cache.ts'
 import { until } from './until.ts'
 
 /** The product as a process of its own, started as a user would, on real sockets. */
@@ -22,7 +23,14 @@ const mainFile = join(import.meta.dirname, '../../src/main.ts')
 export async function startGatewayProcess(environment: Record<string, string>): Promise<GatewayProcess> {
   const port = environment.PORT ?? String(await findFreePort('127.0.0.1'))
   const child = spawn(process.execPath, [mainFile, 'serve'], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: 'warn', ...environment, PORT: port },
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      LOG_LEVEL: 'warn',
+      ...compileCache,
+      ...environment,
+      PORT: port,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   // A test that fails half way must not leave it behind.

@@ -30,8 +30,8 @@ export const ingestGrowth: Bench = {
       const source = await openSource(gateway, { name: 'ingest', githubSecret: secret })
       return { gateway, source, connection: await database.openAsBench(name) }
     }
-    const empty = await open('empty')
-    const full = await open('full')
+    const empty = await open('fresh')
+    const full = await open('filled')
     tell(`storing ${storedMessages} messages`)
     await fill(full.connection, full.source.id)
     const file = new URL('load/http-load.ts', import.meta.url)

@@ -33,3 +33,18 @@ test('a database of a later version is up to date, one that lacks a migration of
   await sql.query(`delete from hookline_migrations where name = '0001-first'`)
   expect(await isUpToDate(sql)).toBe(false)
 })
+
+test('closing while a connection is being made leaves nothing that the end of the pool would wait for', async () => {
+  for (const turns of [0, 1, 2, 3]) {
+    const ownPool = createPool({ ...database, max: 1, applicationName: 'test', onError: () => undefined })
+    const ownOrm = await createOrm({ pool: ownPool, entities: [] })
+    const asking = ownOrm.em
+      .fork()
+      .execute('select 1')
+      .catch(() => undefined)
+    for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate)
+    await ownOrm.close()
+    await ownPool.end()
+    await asking
+  }
+})

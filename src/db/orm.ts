@@ -90,10 +90,20 @@ export async function isUpToDate(sql: Sql): Promise<boolean> {
   return migrationsList.every((migration) => present.has(migration.name))
 }
 
-// Kysely ends the pool that it is given when the ORM closes; ours outlives the ORM.
+// Kysely ends the pool that it is given when the ORM closes; ours outlives the ORM. By then it has forgotten the pool, and
+// would lose a client that is still being connected: who waits for the end of the pool would wait for ever.
 function keptOpen(pool: pg.Pool): Pick<pg.Pool, 'connect' | 'end' | 'options'> {
-  return { connect: () => pool.connect(), end: async () => undefined, options: pool.options } as Pick<
-    pg.Pool,
-    'connect' | 'end' | 'options'
-  >
+  let isEnded = false
+  return {
+    async connect() {
+      const client = await pool.connect()
+      if (!isEnded) return client
+      client.release()
+      throw new Error('the database was closed')
+    },
+    async end() {
+      isEnded = true
+    },
+    options: pool.options,
+  } as Pick<pg.Pool, 'connect' | 'end' | 'options'>
 }

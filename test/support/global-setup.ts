@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { createTemplate, dropTemplate } from './database.ts'
 
@@ -24,6 +25,7 @@ async function startEmbedded(): Promise<{ url: string; stop: () => Promise<void>
   const { startEmbeddedPostgres } = await import('../../src/db/embedded/index.ts')
   const dataDir = await mkdtemp(join(tmpdir(), 'hookline-test-'))
   const postgres = await startEmbeddedPostgres({ dataDir })
+  await doWithoutDisk(postgres.databaseUrl)
   return {
     url: postgres.databaseUrl,
     stop: async () => {
@@ -31,4 +33,14 @@ async function startEmbedded(): Promise<{ url: string; stop: () => Promise<void>
       await rm(dataDir, { recursive: true, force: true })
     },
   }
+}
+
+/** No test takes the power from this server: waiting for the disk would prove nothing. */
+async function doWithoutDisk(databaseUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  await client.query('alter system set fsync = off')
+  await client.query('alter system set full_page_writes = off')
+  await client.query('select pg_reload_conf()')
+  await client.end()
 }

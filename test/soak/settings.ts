@@ -1,5 +1,5 @@
 /** How many rounds each scenario runs: `npm run soak -- --rounds 50` sets it. */
-export const rounds = Number(process.env.SOAK_ROUNDS ?? 3)
+export const rounds = Number(process.env.SOAK_ROUNDS ?? 2)
 
 /** Rounds may take long when deliveries wait for a dead worker's lease to end. */
 export const timeoutMs = 60_000 + rounds * 30_000

@@ -40,7 +40,7 @@ export async function saveLogin(file: string, login: Login): Promise<void> {
 }
 
 /** @returns null when nobody has logged in. */
-export async function savedLogin(file: string): Promise<Login | null> {
+async function savedLogin(file: string): Promise<Login | null> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw new Failure(`${file} cannot be read: ${error.message}`)

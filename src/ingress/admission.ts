@@ -50,7 +50,7 @@ function checkAddress({ remoteAddress }: RequestHead, { allowedNetworks }: Ingre
   return refused('ADDRESS_NOT_ALLOWED', problem(403, 'ADDRESS_NOT_ALLOWED', detail))
 }
 
-export function rateLimited(retryAfterSeconds: number, headers: Readonly<Record<string, string>>): Refused {
+function rateLimited(retryAfterSeconds: number, headers: Readonly<Record<string, string>>): Refused {
   const detail = `More requests came than this source or its project takes. Send it again in ${retryAfterSeconds} s.`
   const fields = { 'retry-after': String(retryAfterSeconds), ...headers }
   return refused('RATE_LIMITED', problem(429, 'RATE_LIMITED', detail, fields))

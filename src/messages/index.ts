@@ -2,7 +2,7 @@
  * Messages: what came in, in the order of commit.
  *
  * Ingress hands a `NewMessage` to the **recorder**, which waits for the commit of a transaction that many requests
- * share. In it the heads of the batch's sources are locked, claims are made, each message whose claim won gets the
+ * share. In it the heads of the batch's sources are locked, each message whose claim nobody holds gets the
  * next sequence of its source, heads move, and one fan-out task per source is left for the deliveries domain. After the
  * commit a wake-up says how far each source now reaches; readers (the feed, GraphQL, fan-out) ask the **store**.
  *

@@ -1,7 +1,7 @@
 import type { Issue } from '../kernel/outcome.ts'
 import { checkWholeNumber } from './input-checks.ts'
 
-/** At most `count` in any `windowMs`. */
+/** At most `count` in a window of `windowMs`, which begins with the first request after the one before. */
 export interface RateLimit {
   readonly count: number
   readonly windowMs: number

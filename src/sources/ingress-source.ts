@@ -30,6 +30,6 @@ export interface IngressSource {
   readonly rateLimit: RateLimit | null
   /** Of all sources of the project together; null: unlimited. */
   readonly projectRateLimit: RateLimit | null
-  /** What an accepted request is answered with; null: 202 and a receipt. */
+  /** What an accepted request is answered with; null: 202 and a receipt. The preset's answer is in it where the owner gave none. */
   readonly acceptedResponse: AcceptedResponse | null
 }

@@ -7,6 +7,7 @@ import { Ingress } from './migrations/0002-ingress.ts'
 import { DeliveryEnds } from './migrations/0003-delivery-ends.ts'
 import { StreamTickets } from './migrations/0004-stream-tickets.ts'
 import { Listeners } from './migrations/0005-listeners.ts'
+import { Outbound } from './migrations/0006-outbound.ts'
 import { clientConfig } from './pool.ts'
 import type { Sql } from './sql.ts'
 
@@ -19,6 +20,7 @@ const migrationsList: MigrationObject[] = [
   { name: '0003-delivery-ends', class: DeliveryEnds },
   { name: '0004-stream-tickets', class: StreamTickets },
   { name: '0005-listeners', class: Listeners },
+  { name: '0006-outbound', class: Outbound },
 ]
 
 const migrationsTable = 'hookline_migrations'
@@ -39,6 +41,7 @@ const tablesWithoutEntity = [
   'refusals',
   'stream_tickets',
   'listeners',
+  'operations',
 ]
 
 /** Entities over the given pool, so that they and plain SQL share its connections. The pool stays its maker's to end. */

@@ -101,7 +101,7 @@ const insertText = `
      and m.sequence > $2::bigint
      and m.sequence <= $3::bigint
    order by i.place
-      on conflict (message_id, endpoint_id) do nothing`
+      on conflict (message_id, endpoint_id, operation_id) do nothing`
 
 // The clock and not now(): a lease that was let go of while we waited for the row must not look held.
 const statesText = `

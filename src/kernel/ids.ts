@@ -18,6 +18,7 @@ export type SecretId = Id<'sec'>
 export type RefusalId = Id<'ref'>
 export type EventTypeId = Id<'typ'>
 export type ListenerId = Id<'lsn'>
+export type OperationId = Id<'opr'>
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 const suffix = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/

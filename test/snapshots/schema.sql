@@ -62,13 +62,15 @@ create table deliveries (
   created_at timestamp with time zone not null,
   updated_at timestamp with time zone not null,
   message_dropped_at timestamp with time zone,
-  constraint deliveries_message_id_endpoint_id_unique UNIQUE (message_id, endpoint_id),
+  operation_id text,
   constraint deliveries_pkey PRIMARY KEY (id)
 ) with (fillfactor=80);
 CREATE INDEX deliveries_due_index ON public.deliveries USING btree (endpoint_id, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 CREATE INDEX deliveries_endpoint_id_id_index ON public.deliveries USING btree (endpoint_id, id);
 CREATE INDEX deliveries_message_dropped_at_index ON public.deliveries USING btree (message_dropped_at) WHERE (message_dropped_at IS NOT NULL);
+CREATE INDEX deliveries_order_index ON public.deliveries USING btree (endpoint_id, source_id, sequence) WHERE (next_attempt_at IS NOT NULL);
 CREATE INDEX deliveries_project_id_id_index ON public.deliveries USING btree (project_id, id);
+CREATE UNIQUE INDEX deliveries_message_id_endpoint_id_operation_id_index ON public.deliveries USING btree (message_id, endpoint_id, operation_id) NULLS NOT DISTINCT;
 
 create table endpoint_states (
   endpoint_id text not null,
@@ -76,6 +78,15 @@ create table endpoint_states (
   lease_number bigint not null default 0,
   leased_by text,
   lease_expires_at timestamp with time zone,
+  status text not null default 'active'::text,
+  disabled_reason text,
+  active_since timestamp with time zone,
+  consecutive_failures integer not null default 0,
+  failing_since timestamp with time zone,
+  breaker text not null default 'closed'::text,
+  probe_failures integer not null default 0,
+  next_probe_at timestamp with time zone,
+  throttled_until timestamp with time zone,
   constraint endpoint_states_pkey PRIMARY KEY (endpoint_id)
 ) with (fillfactor=50);
 
@@ -86,6 +97,24 @@ create table endpoints (
   description text,
   source_ids text[],
   created_at timestamp with time zone not null,
+  labels text[] not null default '{}'::text[],
+  method text not null default 'POST'::text,
+  filter text,
+  payload_format text not null default 'exact'::text,
+  header_names text[] not null default '{}'::text[],
+  sealed_headers text,
+  authentication text,
+  authentication_name text,
+  sealed_credential text,
+  signing text not null default 'standard-webhooks'::text,
+  retry_delays_ms integer[],
+  jitter_percent integer not null default 20,
+  final_statuses integer[] not null default '{}'::integer[],
+  timeout_ms integer not null default 15000,
+  rate_limit jsonb,
+  max_concurrency integer,
+  is_ordered boolean not null default false,
+  disable_after_hours integer default 120,
   constraint endpoints_pkey PRIMARY KEY (id),
   constraint endpoints_project_id_foreign FOREIGN KEY (project_id) REFERENCES projects(id)
 );
@@ -178,6 +207,27 @@ create table messages (
   constraint messages_id_unique UNIQUE (id),
   constraint messages_pkey PRIMARY KEY (source_id, sequence)
 );
+
+create table operations (
+  id text not null,
+  project_id text not null,
+  api_key_id text not null,
+  source_ids text[],
+  kind text not null,
+  status text not null,
+  input text not null,
+  progress text not null,
+  total_count bigint,
+  done_count bigint not null default 0,
+  skipped_count bigint not null default 0,
+  failure_detail text,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  constraint operations_pkey PRIMARY KEY (id)
+) with (fillfactor=50);
+CREATE INDEX operations_project_id_id_index ON public.operations USING btree (project_id, id);
+CREATE INDEX operations_running_index ON public.operations USING btree (project_id) WHERE (finished_at IS NULL);
 
 create table projects (
   id text not null,

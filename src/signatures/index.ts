@@ -5,7 +5,7 @@
  * may repeat a challenge; then it tries the proofs, each with every active secret; then the handshake may answer what
  * was proven. A new provider is one entry of `presets.ts` and one row of `test/support/provider-requests.ts`.
  *
- * Deliveries sign by `standard-webhooks.ts`. Nothing here does I/O, keeps a clock or throws at what was sent.
+ * Deliveries sign by `standard-webhooks.ts` and `plain-sha256.ts`. Nothing here does I/O, keeps a clock or throws at what was sent.
  */
 export { checkSignatureFormat, type FormatIssue } from './signature-format.ts'
 export type {

@@ -1,7 +1,8 @@
-import type { KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { Webhook as StandardWebhook } from 'standardwebhooks'
 import { Webhook as SvixWebhook } from 'svix'
 import { expect, test } from 'vitest'
+import { generateEd25519Secret, parseEd25519Secret } from './ed25519-secret.ts'
 import { generateSecret, parseSecret, sign } from './standard-webhooks.ts'
 
 const VECTOR_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
@@ -20,6 +21,26 @@ function keyOf(secret: string): KeyObject {
 test('the official vector gets the official signature', () => {
   const header = sign({ ...VECTOR, secrets: [keyOf(VECTOR_SECRET)] })
   expect(header).toBe('v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=')
+})
+
+test('the official ed25519 vector gets the official signature, beside that of a symmetric secret', () => {
+  const pair = '6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=='
+  const key = parseEd25519Secret(`whsk_${pair}`)
+  expect(key).not.toBeNull()
+  const header = sign({ ...VECTOR, secrets: key === null ? [] : [key, keyOf(VECTOR_SECRET)] })
+  expect(header.split(' ')).toEqual([
+    'v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==',
+    'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+  ])
+})
+
+test('what a generated ed25519 secret signs, its public key verifies, also bytes that are not UTF-8', () => {
+  const key = parseEd25519Secret(generateEd25519Secret())
+  if (key === null) throw new Error('a generated secret is refused')
+  const body = Buffer.from([0xff, 0x00, 0x80])
+  const [, signature = ''] = sign({ ...VECTOR, body, secrets: [key] }).split(',')
+  const signed = Buffer.concat([Buffer.from(`${VECTOR.id}.${VECTOR.timestampSeconds}.`), body])
+  expect(verify(null, signed, createPublicKey(key), Buffer.from(signature, 'base64'))).toBe(true)
 })
 
 test.each([

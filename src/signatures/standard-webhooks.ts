@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject, randomBytes, sign as signWith } from 'node:crypto'
 
 const SECRET_PREFIX = 'whsec_'
 const MIN_KEY_BYTES = 24
@@ -15,7 +15,10 @@ export interface SignedContent {
   /** Unix time of this attempt, whole seconds. */
   timestampSeconds: number
   body: Uint8Array
-  /** Every active key, so that receivers can rotate at their own pace. Parse once and keep: see `parseSecret`. */
+  /**
+   * Every active key, so that receivers can rotate at their own pace: symmetric ones, or private ones of ed25519. Parse
+   * once and keep: see `parseSecret`.
+   */
   secrets: readonly KeyObject[]
 }
 
@@ -41,13 +44,18 @@ export function parseSecret(text: string): KeyObject | null {
 }
 
 /**
- * The value of the `webhook-signature` header: one `v1,<base64>` per key, separated by spaces.
+ * The value of the `webhook-signature` header: `v1,<base64>` per symmetric key, `v1a,<base64>` per private one, separated
+ * by spaces.
  *
  * @see Standard Webhooks, "Signature scheme"
  */
 export function sign({ id, timestampSeconds, body, secrets }: SignedContent): string {
   const preamble = `${id}.${timestampSeconds}.`
   return secrets
-    .map((key) => `v1,${createHmac('sha256', key).update(preamble).update(body).digest('base64')}`)
+    .map((key) =>
+      key.type === 'private'
+        ? `v1a,${signWith(null, Buffer.concat([Buffer.from(preamble), body]), key).toString('base64')}`
+        : `v1,${createHmac('sha256', key).update(preamble).update(body).digest('base64')}`,
+    )
     .join(' ')
 }

@@ -7,9 +7,11 @@
  */
 export { type CreatedEndpoint, type CreateEndpointInput, createEndpoint } from './create-endpoint.ts'
 export { type DeleteEndpointDeps, deleteEndpoint } from './delete-endpoint.ts'
-export { type Endpoint, EndpointEntity } from './endpoint.entity.ts'
+export { type Endpoint, EndpointEntity, type EndpointStatus } from './endpoint.entity.ts'
 export type { EndpointDeps } from './endpoint-configuration.ts'
 export { type ActiveEndpoint, createEndpointDirectory, type EndpointDirectory } from './endpoint-directory.ts'
+export type { HeaderField } from './endpoint-headers.ts'
 export { createEndpointStore, type EndpointStore } from './endpoint-store.ts'
 export { purgeEndpoint } from './purge-endpoint.task.ts'
+export { readFilterText } from './stored-filter.ts'
 export { type UpdateEndpointInput, updateEndpoint } from './update-endpoint.ts'

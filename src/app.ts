@@ -40,6 +40,7 @@ import {
   sourceChannel,
 } from './live/index.ts'
 import { createMessageStore, createRecorder, fanOutTask, type Recorder } from './messages/index.ts'
+import { createOperationStore, runOperation } from './operations/index.ts'
 import { type AddressGuard, createAddressGuard } from './outbound/address-guard.ts'
 import { createOutbound, type Outbound } from './outbound/outbound.ts'
 import { createTaskQueue, type TaskQueue } from './queue/index.ts'
@@ -205,7 +206,7 @@ async function openFoundation({ config, log, lifecycle, stopClock }: FoundationO
     },
   })
   lifecycle.defer('the task queue', queue.stop)
-  await queue.start([fanOutTask, drainTask, maintainTask, retainTask, purgeSource, purgeEndpoint])
+  await queue.start([fanOutTask, drainTask, maintainTask, retainTask, runOperation, purgeSource, purgeEndpoint])
   // Nobody else works on an embedded database: what is under way there was left behind by a run that died.
   if (database.embedded !== null) {
     await releaseAllLeases(database.sql)
@@ -269,6 +270,7 @@ function openEdge(
     endpoints: createEndpointStore(orm),
     eventTypes: createEventTypeStore(orm),
     deliveries: createDeliveryStore(sql),
+    operations: createOperationStore(sql),
     refusals: createRefusalStore(sql),
     publisher,
     messages,

@@ -8,6 +8,7 @@ import type { Bus } from '../live/bus.ts'
 import type { Feed } from '../live/feed.ts'
 import type { StoredMessage } from '../messages/message.ts'
 import type { MessageStore } from '../messages/message-store.ts'
+import type { OperationStore } from '../operations/index.ts'
 import type { Retention } from '../projects/limits.ts'
 import type { RefusalStore } from '../refusals/index.ts'
 import type { DeleteSourceDeps, SourceDeps, SourceStore } from '../sources/index.ts'
@@ -23,6 +24,7 @@ export interface Services extends SourceDeps, DeleteSourceDeps, EndpointDeps, De
   readonly endpoints: EndpointStore
   readonly messages: MessageStore
   readonly deliveries: DeliveryStore
+  readonly operations: OperationStore
   readonly feed: Feed<StoredMessage>
   readonly listeners: Listeners
   readonly refusals: RefusalStore

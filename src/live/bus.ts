@@ -40,6 +40,11 @@ export function deliveriesChannel(projectId: string): string {
   return `deliveries:${projectId}`
 }
 
+/** Payload: the id of an operation that moved on; with ` ended` behind it when that was its end. */
+export function operationsChannel(projectId: string): string {
+  return `operations:${projectId}`
+}
+
 /** No payload: the source has turned requests away. */
 export function refusalsChannel(sourceId: string): string {
   return `refusals:${sourceId}`

@@ -44,6 +44,7 @@ import {
   type NewMessage,
   type StoredMessage,
 } from '../../src/messages/index.ts'
+import { createOperationStore, runOperation } from '../../src/operations/index.ts'
 import { createAddressGuard } from '../../src/outbound/address-guard.ts'
 import { createOutbound } from '../../src/outbound/outbound.ts'
 import { createProject } from '../../src/projects/create-project.ts'
@@ -183,7 +184,7 @@ async function openFoundation() {
   const guard = createAddressGuard({ allowedNetworks: [], allowsLoopback: true })
   const outbound = createOutbound({ guard })
   const queue = createTaskQueue({ pool, log, metrics, bus, graceMs: 500 })
-  await queue.start([fanOutTask, drainTask, maintainTask, retainTask, purgeSource, purgeEndpoint])
+  await queue.start([fanOutTask, drainTask, maintainTask, retainTask, runOperation, purgeSource, purgeEndpoint])
   const parts = { sql, pool, orm, metrics, bus, epochs, sealer, guard, outbound, queue, log }
   const endpoints = createEndpointDirectory(parts)
   const deliveries = createDeliveries({ ...parts, endpoints, instanceId: newId('run'), version: '0' })
@@ -258,6 +259,7 @@ function openGraphql({ graphqlPool, graphqlOrm, sql, ...parts }: Foundation, opt
     apiKeys: createApiKeyStore(graphqlOrm),
     endpoints: createEndpointStore(graphqlOrm),
     deliveries: createDeliveryStore(graphqlSql),
+    operations: createOperationStore(graphqlSql),
     refusals: createRefusalStore(graphqlSql),
     eventTypes: createEventTypeStore(graphqlOrm),
     defaultRetention: { maxMessages: null, maxBytes: null, maxAgeHours: 720 },

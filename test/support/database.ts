@@ -9,6 +9,7 @@ import { maintainTask } from '../../src/deliveries/maintain.task.ts'
 import { purgeEndpoint } from '../../src/endpoints/purge-endpoint.task.ts'
 import { createLog } from '../../src/kernel/log.ts'
 import { fanOutTask } from '../../src/messages/fan-out.task.ts'
+import { runOperation } from '../../src/operations/run-operation.task.ts'
 import { createTaskQueue } from '../../src/queue/index.ts'
 import { retainTask } from '../../src/retention/retain.task.ts'
 import { purgeSource } from '../../src/sources/purge-source.task.ts'
@@ -22,7 +23,7 @@ declare module 'vitest' {
   }
 }
 
-const tasks = [fanOutTask, drainTask, maintainTask, retainTask, purgeSource, purgeEndpoint]
+const tasks = [fanOutTask, drainTask, maintainTask, retainTask, runOperation, purgeSource, purgeEndpoint]
 
 export interface TestDatabase {
   readonly databaseUrl: string

@@ -11,6 +11,7 @@ import { createLog } from '../../src/kernel/log.ts'
 import { createEpochs } from '../../src/live/epoch.ts'
 import { createMemoryBus } from '../../src/live/memory-bus.ts'
 import { fanOutTask } from '../../src/messages/index.ts'
+import { runOperation } from '../../src/operations/index.ts'
 import { createAddressGuard } from '../../src/outbound/address-guard.ts'
 import { createOutbound } from '../../src/outbound/outbound.ts'
 import { createTaskQueue, type TaskQueue } from '../../src/queue/index.ts'
@@ -39,7 +40,7 @@ export interface Receiver {
 export type Answer = (response: ServerResponse, request: ReceivedRequest, count: number) => void
 
 const log = createLog({ level: 'silent', isPretty: false })
-const tasks = [fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint, retainTask]
+const tasks = [fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint, retainTask, runOperation]
 
 export async function createDeliveryWorld() {
   const database = await createTestDatabase()

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Pool } from 'pg'
+import { type Sql, withTransaction } from '../db/sql.ts'
+import type { OperationId } from '../kernel/ids.ts'
+import { unreachable } from '../kernel/unreachable.ts'
+import type { TaskHandler } from '../queue/index.ts'
+import type { OperationKind } from './operation.ts'
+import type { OperationNotices } from './operation-notices.ts'
+import { finishOperation, lockRunning, moveOperation, type RunningOperation } from './operation-steps.ts'
+
+/** An operation as its next step finds it. */
+export type OperationAtWork = RunningOperation
+
+interface Counts {
+  /** Objects that this step dealt with. */
+  readonly done: number
+  /** Of these, the objects that it left as they were. */
+  readonly skipped: number
+}
+
+/** What one step came to. */
+export type OperationStep =
+  | (Counts & {
+      readonly kind: 'moved'
+      /** Where the next step begins; stored as JSON. */
+      readonly progress: object
+      /** Objects in all, once they are counted. */
+      readonly totalCount?: number
+      /** Called after the commit. */
+      readonly onCommitted?: () => void
+    })
+  /** Nothing is left. What was counted, but is not there any more, counts as skipped. */
+  | { readonly kind: 'over' }
+  /** It cannot go on; `detail` is public. */
+  | { readonly kind: 'failed'; readonly detail: string }
+
+/** Does one bounded part of the work, in the transaction that holds the operation's row. */
+export type StepTaker = (sql: Sql, operation: OperationAtWork) => Promise<OperationStep>
+
+export interface OperationRunnerDeps {
+  readonly pool: Pool
+  readonly notices: OperationNotices
+  readonly kinds: Readonly<Record<OperationKind, StepTaker>>
+}
+
+/** Operations under way at a time in one process; each holds a connection while it takes a step. */
+export const operationConcurrency = 2
+
+export function createOperationRunner(deps: OperationRunnerDeps): TaskHandler<{ operationId: OperationId }> {
+  return async ({ operationId }, run) => {
+    for (;;) {
+      if (run.closing.aborted) return run.postpone()
+      const startMs = performance.now()
+      const step = await withTransaction(deps.pool, (sql) => takeStep(deps, sql, operationId))
+      if (step === null) return
+      step.announce()
+      if (step.isLast) return
+      // Half of a connection's time at most: what is new goes before what is old.
+      await sleep(performance.now() - startMs, null, { signal: run.closing }).catch(() => undefined)
+    }
+  }
+}
+
+/** @returns null when it does not run any more. */
+async function takeStep(
+  { notices, kinds }: OperationRunnerDeps,
+  sql: Sql,
+  id: OperationId,
+): Promise<{ readonly isLast: boolean; announce(): void } | null> {
+  const operation = await lockRunning(sql, id)
+  if (operation === null) return null
+  const step = await kinds[operation.kind](sql, operation)
+  switch (step.kind) {
+    case 'moved':
+      await moveOperation(sql, id, step)
+      return {
+        isLast: false,
+        announce() {
+          step.onCommitted?.()
+          notices.moved(operation)
+        },
+      }
+    case 'over':
+      await finishOperation(sql, id, { status: 'completed', failureDetail: null })
+      return { isLast: true, announce: () => notices.ended(operation) }
+    case 'failed':
+      await finishOperation(sql, id, { status: 'failed', failureDetail: step.detail })
+      return { isLast: true, announce: () => notices.ended(operation) }
+    default:
+      return unreachable(step)
+  }
+}

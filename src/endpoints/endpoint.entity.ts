@@ -2,9 +2,6 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/postgresql'
 import type { EndpointId, SourceId } from '../kernel/ids.ts'
 import type { RateLimit } from '../projects/limits.ts'
 import { ofProject } from '../projects/project.entity.ts'
-import type { SigningScheme } from '../signatures/signing-secrets.ts'
-
-export type { SigningScheme } from '../signatures/signing-secrets.ts'
 
 export type EndpointMethod = 'POST' | 'PUT' | 'PATCH'
 
@@ -12,6 +9,9 @@ export type EndpointMethod = 'POST' | 'PUT' | 'PATCH'
 export type PayloadFormat = 'exact' | 'cloudevents-structured' | 'cloudevents-binary' | 'envelope'
 
 export type AuthenticationScheme = 'basic' | 'bearer' | 'api-key'
+
+/** Standard Webhooks `v1` and `v1a`, or `X-Webhook-Signature: sha256=…` over the body. */
+export type SigningScheme = 'standard-webhooks' | 'standard-webhooks-ed25519' | 'plain-sha256'
 
 /** Whether deliveries are attempted. */
 export type EndpointStatus = 'active' | 'paused' | 'disabled'

@@ -1,23 +1,17 @@
-import type { KeyObject } from 'node:crypto'
 import { newId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { AttemptOutcome, OutboundRequest } from '../outbound/outbound.ts'
-import { sign } from '../signatures/standard-webhooks.ts'
 import { decideNext, type RetryPolicy } from './decide-next.ts'
 import type { DueDelivery } from './due-deliveries.ts'
 import type { Lease } from './lease.ts'
+import type { SentMessage } from './payload-form.ts'
+import { type RequestTarget, requestOf } from './request-of.ts'
 import { parseRetryAfter } from './retry-after.ts'
 import type { Settlement } from './settle.ts'
 
 /** The part of outbound that is needed here. */
 export interface Sender {
   request(call: OutboundRequest): Promise<AttemptOutcome>
-}
-
-/** Where to send and how to sign. */
-export interface Destination {
-  readonly url: string
-  readonly secrets: readonly KeyObject[]
 }
 
 export interface AttemptDeps {
@@ -30,13 +24,10 @@ export interface AttemptDeps {
 
 export interface AttemptInput {
   readonly lease: Lease
-  readonly destination: Destination
-  readonly delivery: DueDelivery & { readonly body: Buffer }
+  readonly endpoint: RequestTarget
+  readonly delivery: DueDelivery & { readonly message: SentMessage }
   readonly signal: AbortSignal
 }
-
-/** For the whole attempt. Receivers have 15 s until their headers; outbound watches that. */
-const timeoutMs = 30_000
 
 /**
  * Makes one attempt and decides what follows.
@@ -47,7 +38,7 @@ export async function attemptDelivery(deps: AttemptDeps, input: AttemptInput): P
   const { delivery, lease } = input
   const outcome = await send(deps, input)
   const result = {
-    attemptNumber: delivery.attemptNumber,
+    attemptNumber: delivery.attemptOfRound,
     status: outcome.response?.status ?? null,
     retryAfterSeconds: parseRetryAfter(outcome.retryAfter, Date.now()),
   }
@@ -65,33 +56,11 @@ export async function attemptDelivery(deps: AttemptDeps, input: AttemptInput): P
 async function send({ outbound, userAgent, log }: AttemptDeps, input: AttemptInput): Promise<AttemptOutcome> {
   const startedAt = new Date()
   try {
-    return await outbound.request(requestOf(userAgent, input))
+    return await outbound.request(requestOf({ ...input, userAgent, nowMs: startedAt.getTime() }))
   } catch (error) {
     input.signal.throwIfAborted()
     log.error({ err: error, deliveryId: input.delivery.id }, 'a delivery could not be sent')
     const failureDetail = 'the request could not be sent'
     return { startedAt, durationMs: 0, response: null, failure: 'CONNECTION_RESET', failureDetail, retryAfter: null }
-  }
-}
-
-function requestOf(userAgent: string, { delivery, destination, signal }: AttemptInput): OutboundRequest {
-  const timestampSeconds = Math.floor(Date.now() / 1000)
-  const { body, messageId } = delivery
-  return {
-    url: destination.url,
-    method: 'POST',
-    headers: [
-      ['content-type', delivery.contentType ?? 'application/octet-stream'],
-      ['user-agent', userAgent],
-      // The message's id and not the delivery's: a receiver's check for duplicates holds over retries and replays alike.
-      ['webhook-id', messageId],
-      ['webhook-timestamp', `${timestampSeconds}`],
-      ['webhook-signature', sign({ id: messageId, timestampSeconds, body, secrets: destination.secrets })],
-      ['hookline-delivery-id', delivery.id],
-      ['hookline-attempt', `${delivery.attemptNumber}`],
-    ],
-    body,
-    timeoutMs,
-    signal,
   }
 }

@@ -1,15 +1,16 @@
 import type { Sql } from '../db/sql.ts'
 import type { DeliveryId, EndpointId, MessageId, ProjectId } from '../kernel/ids.ts'
+import type { SentMessage } from './payload-form.ts'
 
 /** A delivery that is due, with what its request is made of. */
 export interface DueDelivery {
   readonly id: DeliveryId
-  readonly messageId: MessageId
   /** Of the attempt to be made. */
   readonly attemptNumber: number
-  readonly contentType: string | null
-  /** Null when the message is gone: there is nothing to send any more. */
-  readonly body: Buffer | null
+  /** The same, counted since its retries last began afresh: the retry policy goes by it. */
+  readonly attemptOfRound: number
+  /** Null when it is gone: there is nothing to send any more. */
+  readonly message: SentMessage | null
 }
 
 /** A page ends at the first of these bounds, but holds one delivery at least. */
@@ -32,13 +33,13 @@ export async function readDue(
 ): Promise<DueDelivery[]> {
   const values = [endpointId, except, limits.maxRows, limits.maxBytes]
   const rows = await sql.query<DueRow>(dueText, values)
-  return rows.map((row) => ({
-    id: row.id,
-    messageId: row.message_id,
-    attemptNumber: row.attempt_count + 1,
-    contentType: row.content_type,
-    body: row.body,
-  }))
+  return rows.map(dueDeliveryOf)
+}
+
+function dueDeliveryOf({ deliveryId, attemptCount, body, ...row }: DueRow): DueDelivery {
+  // Of a message that is gone all columns are null; of any other only those that may be.
+  const message = body === null ? null : { ...row, body }
+  return { id: deliveryId, attemptNumber: attemptCount + 1, message }
 }
 
 /** Calls off what has nothing to send. */
@@ -49,21 +50,25 @@ export async function cancelOpen(
   return await sql.query(cancelText, [ids])
 }
 
-interface DueRow {
-  id: DeliveryId
-  message_id: MessageId
-  attempt_count: number
-  content_type: string | null
+interface DueRow extends Omit<SentMessage, 'body'> {
+  deliveryId: DeliveryId
+  attemptCount: number
   body: Buffer | null
 }
 
 // The id breaks the ties of one fan-out, in order of sequence. The running sum ends the page by bytes without reading
-// the bodies beyond. Indexes: deliveries_due_index, messages_pkey.
+// the bodies beyond. Indexes: deliveries_due_index, messages_pkey, sources_pkey.
 const dueText = `
-  select d.id, d.message_id, d.attempt_count, d.content_type, d.body
-    from (select d.*, m.content_type, m.body,
+  select d.id as "deliveryId", d.attempt_count as "attemptCount", d.message_id as id, d.received_at as "receivedAt",
+         d.content_type as "contentType", d.body, d.event_id as "eventId", d.event_source as "eventSource",
+         d.event_type as "eventType", d.event_subject as "eventSubject", d.event_time as "eventTime",
+         d.event_data_schema as "eventDataSchema", d.event_extensions as "eventExtensions",
+         coalesce((select s.name from sources as s where s.id = d.source_id), d.source_id) as "sourceName"
+    from (select d.*, m.received_at, m.content_type, m.body, m.event_id, m.event_source, m.event_type,
+                 m.event_subject, m.event_time, m.event_data_schema, m.event_extensions,
                  sum(octet_length(m.body)) over (order by d.next_attempt_at, d.id rows unbounded preceding) as bytes
-            from (select d.id, d.source_id, d.sequence, d.message_id, d.attempt_count, d.next_attempt_at
+            from (select d.id, d.source_id, d.sequence, d.message_id, d.attempt_count, d.retries_from,
+                         d.next_attempt_at
                     from deliveries as d
                    where d.endpoint_id = $1::text
                      and d.next_attempt_at <= now()

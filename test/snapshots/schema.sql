@@ -63,8 +63,10 @@ create table deliveries (
   updated_at timestamp with time zone not null,
   message_dropped_at timestamp with time zone,
   operation_id text,
+  retries_from integer not null default 0,
   constraint deliveries_pkey PRIMARY KEY (id)
 ) with (fillfactor=80);
+CREATE INDEX deliveries_dead_letters_index ON public.deliveries USING btree (project_id, id) WHERE (status = ANY (ARRAY['failed'::text, 'canceled'::text]));
 CREATE INDEX deliveries_due_index ON public.deliveries USING btree (endpoint_id, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 CREATE INDEX deliveries_endpoint_id_id_index ON public.deliveries USING btree (endpoint_id, id);
 CREATE INDEX deliveries_message_dropped_at_index ON public.deliveries USING btree (message_dropped_at) WHERE (message_dropped_at IS NOT NULL);

@@ -45,11 +45,15 @@ const endpointStates = [
 ]
 
 const deliveries = [
-  `alter table deliveries add column operation_id text null`,
+  `alter table deliveries
+     add column operation_id text null,
+     add column retries_from int not null default 0`,
   // One delivery on receipt, and one for each replay.
   `alter table deliveries drop constraint deliveries_message_id_endpoint_id_unique`,
   `create unique index deliveries_message_id_endpoint_id_operation_id_index
      on deliveries (message_id, endpoint_id, operation_id) nulls not distinct`,
+  // Dead letters, of which there are few: what is attempted again is looked for among them.
+  `create index deliveries_dead_letters_index on deliveries (project_id, id) where status in ('failed', 'canceled')`,
   // What an ordered endpoint may not pass.
   `create index deliveries_order_index on deliveries (endpoint_id, source_id, sequence) where next_attempt_at is not null`,
 ]

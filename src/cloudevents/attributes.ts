@@ -32,6 +32,7 @@ export const coreAttributes: ReadonlySet<string> = new Set([
   'dataschema',
 ])
 const notText = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u
+const allNotText = new RegExp(notText, 'gu')
 const uriCharacters =
   /^(?:[\w\-.~:/?[\]@!$&'()*+,;=]|%[\dA-Fa-f]{2})*(?:#(?:[\w\-.~:/?@!$&'()*+,;=]|%[\dA-Fa-f]{2})*)?$/
 const scheme = /^[A-Za-z][A-Za-z\d+.-]*:/
@@ -64,6 +65,11 @@ export function contextOf(attributes: Attributes): EventContext {
     dataSchema: text('dataschema'),
     extensions: Object.fromEntries(extensions),
   }
+}
+
+/** A text from elsewhere as an attribute may hold it: U+FFFD stands for each character that CloudEvents excludes. */
+export function attributeText(text: string): string {
+  return text.replaceAll(allNotText, '\ufffd')
 }
 
 function checkAttribute(name: string, value: AttributeValue): AttributeIssue | null {
@@ -115,5 +121,5 @@ function issue(code: AttributeIssue['code'], attribute: string, what: string): A
 // A name can be anything of any length, and goes into an answer.
 function shown(name: string): string {
   const short = name.length > maxNameLength ? `${name.slice(0, maxNameLength)}…` : name
-  return short.replaceAll(new RegExp(notText, 'gu'), '?')
+  return short.replaceAll(allNotText, '?')
 }

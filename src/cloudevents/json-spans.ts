@@ -56,6 +56,12 @@ export function* itemsOf<Item extends Span>(
   return end !== null && isEnd(text, end)
 }
 
+/** Whether the text is exactly one JSON value, with white space around it. */
+export function isJsonText(text: string): boolean {
+  const end = skipValue(text, skipSpace(text, 0))
+  return end !== null && isEnd(text, end)
+}
+
 /** The first character that is no white space: what kind of value it is. */
 export function firstCharacter(text: string): string {
   return text[skipSpace(text, 0)] ?? ''

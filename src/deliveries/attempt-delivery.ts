@@ -1,7 +1,8 @@
+import type { ActiveEndpoint } from '../endpoints/index.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { AttemptOutcome, OutboundRequest } from '../outbound/outbound.ts'
-import { decideNext, type RetryPolicy } from './decide-next.ts'
+import { decideNext } from './decide-next.ts'
 import type { DueDelivery } from './due-deliveries.ts'
 import type { Lease } from './lease.ts'
 import type { SentMessage } from './payload-form.ts'
@@ -16,7 +17,6 @@ export interface Sender {
 
 export interface AttemptDeps {
   readonly outbound: Sender
-  readonly retryPolicy: RetryPolicy
   /** `User-Agent` of the requests. */
   readonly userAgent: string
   readonly log: Logger
@@ -24,7 +24,7 @@ export interface AttemptDeps {
 
 export interface AttemptInput {
   readonly lease: Lease
-  readonly endpoint: RequestTarget
+  readonly endpoint: RequestTarget & Pick<ActiveEndpoint, 'retryPolicy'>
   readonly delivery: DueDelivery & { readonly message: SentMessage }
   readonly signal: AbortSignal
 }
@@ -48,7 +48,7 @@ export async function attemptDelivery(deps: AttemptDeps, input: AttemptInput): P
     lease,
     attemptNumber: delivery.attemptNumber,
     outcome,
-    decision: decideNext(result, deps.retryPolicy, Math.random()),
+    decision: decideNext(result, input.endpoint.retryPolicy, Math.random()),
   }
 }
 

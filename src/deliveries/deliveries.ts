@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { Registry } from 'prom-client'
 import { sqlOfPool } from '../db/sql.ts'
+import type { ActiveEndpoint } from '../endpoints/index.ts'
 import { purgeEndpoint } from '../endpoints/purge-endpoint.task.ts'
 import type { DeliveryId, EndpointId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
@@ -9,7 +10,7 @@ import { fanOutTask } from '../messages/fan-out.task.ts'
 import type { TaskQueue } from '../queue/index.ts'
 import { createRetain, retainConcurrency, retainTask } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
-import type { Destination, Sender } from './attempt-delivery.ts'
+import type { Sender } from './attempt-delivery.ts'
 import { type RetryPolicy, standardRetryPolicy } from './decide-next.ts'
 import { createDeliveryMeters } from './delivery-meters.ts'
 import { createDeliveryNotices, type DeliveryNotices } from './delivery-notices.ts'
@@ -36,7 +37,7 @@ export interface DeliveriesDeps {
   readonly pool: Pool
   readonly queue: Pick<TaskQueue, 'enqueue' | 'wake' | 'handle'>
   readonly outbound: Sender
-  readonly endpoints: { byId(id: EndpointId): Promise<Destination | null> }
+  readonly endpoints: { byId(id: EndpointId): Promise<ActiveEndpoint | null> }
   readonly bus: Pick<Bus, 'publish' | 'subscribe'>
   readonly log: Logger
   readonly metrics: Registry

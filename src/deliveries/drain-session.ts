@@ -1,7 +1,8 @@
 import type { Sql } from '../db/sql.ts'
+import type { ActiveEndpoint } from '../endpoints/index.ts'
 import type { EndpointId } from '../kernel/ids.ts'
 import type { TaskRun } from '../queue/index.ts'
-import { type AttemptDeps, attemptDelivery, type Destination } from './attempt-delivery.ts'
+import { type AttemptDeps, attemptDelivery } from './attempt-delivery.ts'
 import type { BodyBudget } from './body-budget.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
 import { cancelOpen, type DueDelivery, readDue } from './due-deliveries.ts'
@@ -30,7 +31,7 @@ export type SessionEnd = 'idle' | 'unknown-endpoint' | 'closing' | 'turn-over' |
 
 export interface SessionDeps extends AttemptDeps {
   readonly sql: Sql
-  readonly endpoints: { byId(id: EndpointId): Promise<Destination | null> }
+  readonly endpoints: { byId(id: EndpointId): Promise<ActiveEndpoint | null> }
   readonly settler: Settler
   readonly notices: DeliveryNotices
   readonly bodies: BodyBudget
@@ -92,26 +93,26 @@ async function sendPage(deps: SessionDeps, session: Session): Promise<Page> {
   for (const delivery of page) {
     if (!(await underWay.room(staleMs - performance.now()))) return { kind: 'more' }
     // Asked for each, since it costs nothing: what is not under way yet goes by what the client has chosen meanwhile.
-    const destination = await deps.endpoints.byId(endpointId)
-    if (destination === null) return { kind: 'unknown-endpoint' }
+    const endpoint = await deps.endpoints.byId(endpointId)
+    if (endpoint === null) return { kind: 'unknown-endpoint' }
     if (endOf(session) !== null) return { kind: 'more' }
-    const bytes = delivery.body?.length ?? 0
+    const bytes = delivery.message?.body.length ?? 0
     if (!deps.bodies.tryTake(bytes)) return { kind: 'no-memory', bytes }
-    start(deps, session, destination, delivery)
+    start(deps, session, endpoint, delivery)
     pageBytes += bytes
   }
   return { kind: page.length === pageLimits.maxRows || pageBytes >= pageLimits.maxBytes ? 'more' : 'all' }
 }
 
-function start(deps: SessionDeps, session: Session, destination: Destination, delivery: DueDelivery): void {
+function start(deps: SessionDeps, session: Session, endpoint: ActiveEndpoint, delivery: DueDelivery): void {
   const { lease, run, underWay } = session
-  const { body } = delivery
-  if (body === null) {
+  const { message } = delivery
+  if (message === null) {
     underWay.add(delivery.id, Promise.resolve(), () => callOff(deps, delivery))
     return
   }
-  const input = { lease, destination, delivery: { ...delivery, body }, signal: run.signal }
-  const sending = attemptDelivery(deps, input).finally(() => deps.bodies.give(body.length))
+  const input = { lease, endpoint, delivery: { ...delivery, message }, signal: run.signal }
+  const sending = attemptDelivery(deps, input).finally(() => deps.bodies.give(message.body.length))
   underWay.add(delivery.id, sending, async (settlement) => {
     if (settlement.outcome.response !== null) underWay.widen()
     const settled = await deps.settler.settle(settlement)

@@ -1,5 +1,5 @@
 import type { Sql } from '../db/sql.ts'
-import type { DeliveryId, EndpointId, MessageId, ProjectId } from '../kernel/ids.ts'
+import type { DeliveryId, EndpointId, ProjectId } from '../kernel/ids.ts'
 import type { SentMessage } from './payload-form.ts'
 
 /** A delivery that is due, with what its request is made of. */
@@ -36,10 +36,11 @@ export async function readDue(
   return rows.map(dueDeliveryOf)
 }
 
-function dueDeliveryOf({ deliveryId, attemptCount, body, ...row }: DueRow): DueDelivery {
+function dueDeliveryOf({ deliveryId, attemptCount, retriesFrom, body, ...row }: DueRow): DueDelivery {
   // Of a message that is gone all columns are null; of any other only those that may be.
   const message = body === null ? null : { ...row, body }
-  return { id: deliveryId, attemptNumber: attemptCount + 1, message }
+  const attemptNumber = attemptCount + 1
+  return { id: deliveryId, attemptNumber, attemptOfRound: attemptNumber - retriesFrom, message }
 }
 
 /** Calls off what has nothing to send. */
@@ -53,13 +54,15 @@ export async function cancelOpen(
 interface DueRow extends Omit<SentMessage, 'body'> {
   deliveryId: DeliveryId
   attemptCount: number
+  retriesFrom: number
   body: Buffer | null
 }
 
 // The id breaks the ties of one fan-out, in order of sequence. The running sum ends the page by bytes without reading
 // the bodies beyond. Indexes: deliveries_due_index, messages_pkey, sources_pkey.
 const dueText = `
-  select d.id as "deliveryId", d.attempt_count as "attemptCount", d.message_id as id, d.received_at as "receivedAt",
+  select d.id as "deliveryId", d.attempt_count as "attemptCount", d.retries_from as "retriesFrom",
+         d.message_id as id, d.received_at as "receivedAt",
          d.content_type as "contentType", d.body, d.event_id as "eventId", d.event_source as "eventSource",
          d.event_type as "eventType", d.event_subject as "eventSubject", d.event_time as "eventTime",
          d.event_data_schema as "eventDataSchema", d.event_extensions as "eventExtensions",

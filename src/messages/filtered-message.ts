@@ -1,5 +1,6 @@
 import { textOf } from '../kernel/json.ts'
 import { valueAt } from '../kernel/json-pointer.ts'
+import { eventIdOf, eventSourceOf, eventTypeOf } from './event-defaults.ts'
 import { headerFieldsOf, type StoredMessage } from './message.ts'
 import { parsedPayload } from './payload.ts'
 
@@ -45,11 +46,11 @@ export function filteredMessage(message: FilterableMessage, sourceName: string):
 function contextAttribute(message: FilterableMessage, sourceName: string, name: string): string | null {
   switch (name) {
     case 'id':
-      return message.eventId ?? message.id
+      return eventIdOf(message)
     case 'source':
-      return message.eventSource ?? `/sources/${sourceName}`
+      return eventSourceOf(message, sourceName)
     case 'type':
-      return message.eventType ?? 'webhook'
+      return eventTypeOf(message)
     case 'subject':
       return message.eventSubject
     case 'time':

@@ -1,5 +1,6 @@
 import { textOf } from '../kernel/json.ts'
 import type { Source } from '../sources/index.ts'
+import { eventIdOf, eventSourceOf, eventTypeOf } from './event-defaults.ts'
 import { headerFieldsOf, type StoredMessage } from './message.ts'
 
 /** A message as plain HTTP shows it; the names and values are those of the GraphQL type `Message`. */
@@ -19,9 +20,9 @@ export function messageJson(message: StoredMessage, source: Pick<Source, 'id' | 
     body: message.body.toString('base64'),
     text: textOf(message.body),
     event: {
-      id: message.eventId ?? message.id,
-      source: message.eventSource ?? `/sources/${source.name}`,
-      type: message.eventType ?? 'webhook',
+      id: eventIdOf(message),
+      source: eventSourceOf(message, source.name),
+      type: eventTypeOf(message),
       subject: message.eventSubject,
       time: message.eventTime,
       dataSchema: message.eventDataSchema,

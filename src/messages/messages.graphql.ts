@@ -11,6 +11,7 @@ import { isId, type MessageId } from '../kernel/ids.ts'
 import { textOf } from '../kernel/json.ts'
 import type { Source } from '../sources/index.ts'
 import { loadSource, SourceNode } from '../sources/sources.graphql.ts'
+import { eventIdOf, eventSourceOf, eventTypeOf } from './event-defaults.ts'
 import { headerFieldsOf, type StoredMessage } from './message.ts'
 import { parsedPayload } from './payload.ts'
 
@@ -19,16 +20,16 @@ const EventAttributes = builder.objectRef<StoredMessage>('EventAttributes').impl
   fields: (t) => ({
     id: t.string({
       description: "The sender's id of the event; the message's own where it gave none.",
-      resolve: (message) => message.eventId ?? message.id,
+      resolve: eventIdOf,
     }),
     source: t.string({
       description: 'Where it happened, a URI reference; `/sources/<name>` where the sender said nothing.',
       resolve: async (message, _args, context) =>
-        message.eventSource ?? `/sources/${(await sourceOf(context, message)).name}`,
+        message.eventSource ?? eventSourceOf(message, (await sourceOf(context, message)).name),
     }),
     type: t.string({
       description: 'What happened, such as `order.created`; `webhook` where nothing says so.',
-      resolve: (message) => message.eventType ?? 'webhook',
+      resolve: eventTypeOf,
     }),
     subject: t.exposeString('eventSubject', {
       description: 'What it happened to; null when not said.',

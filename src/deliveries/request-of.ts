@@ -1,0 +1,64 @@
+import type { ActiveEndpoint } from '../endpoints/index.ts'
+import type { DeliveryId } from '../kernel/ids.ts'
+import { eventTypeOf } from '../messages/event-defaults.ts'
+import type { OutboundRequest } from '../outbound/outbound.ts'
+import { payloadOf, type SentMessage } from './payload-form.ts'
+import { signatureHeaders } from './sign-request.ts'
+
+/** What of an endpoint makes its requests. */
+export type RequestTarget = Pick<
+  ActiveEndpoint,
+  | 'url'
+  | 'method'
+  | 'payloadFormat'
+  | 'headers'
+  | 'authentication'
+  | 'signing'
+  | 'secrets'
+  | 'otherSecrets'
+  | 'timeoutMs'
+>
+
+export interface RequestInput {
+  readonly endpoint: RequestTarget
+  readonly delivery: {
+    readonly id: DeliveryId
+    /** Of the attempt to be made. */
+    readonly attemptNumber: number
+    readonly message: SentMessage
+  }
+  readonly userAgent: string
+  readonly signal: AbortSignal
+  readonly nowMs: number
+}
+
+/** The request of one attempt. Pure: no clock, no I/O. */
+export function requestOf({ endpoint, delivery, userAgent, signal, nowMs }: RequestInput): OutboundRequest {
+  const { message } = delivery
+  const { headers, body } = payloadOf(message, endpoint.payloadFormat)
+  const signed = {
+    messageId: message.id,
+    deliveryId: delivery.id,
+    eventType: eventTypeOf(message),
+    timestampSeconds: Math.floor(nowMs / 1000),
+    body,
+  }
+  return {
+    url: endpoint.url,
+    method: endpoint.method,
+    headers: [
+      ...headers,
+      ['user-agent', userAgent],
+      // The message's id and not the delivery's: a receiver's check for duplicates holds over retries and replays alike.
+      ['webhook-id', message.id],
+      ...signatureHeaders(endpoint, signed),
+      ['hookline-delivery-id', delivery.id],
+      ['hookline-attempt', `${delivery.attemptNumber}`],
+      ...endpoint.headers,
+      ...(endpoint.authentication === null ? [] : [endpoint.authentication]),
+    ],
+    body,
+    timeoutMs: endpoint.timeoutMs,
+    signal,
+  }
+}

@@ -25,7 +25,7 @@ export function startLoad(urls: () => string, senders: number): Load {
   }
   const running = Array.from({ length: senders }, async () => {
     while (!isOver) {
-      const body = JSON.stringify({ number: next++ })
+      const body = JSON.stringify({ number: next, parity: next++ % 2 })
       const id = await send(urls(), body)
       if (id !== null) acknowledged.set(id, body)
       else load.failedCount += 1

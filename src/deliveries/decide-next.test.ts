@@ -1,43 +1,69 @@
 import { expect, test } from 'vitest'
-import { decideNext, standardRetryPolicy } from './decide-next.ts'
+import { type RetryPolicy, standardDelaysMs } from '../endpoints/retry-policy.ts'
+import { decideNext, isOutage } from './decide-next.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
 const hourMs = 3_600_000
+const standard: RetryPolicy = { delaysMs: standardDelaysMs, jitterPercent: 20, finalStatuses: [] }
 const result = (over: object) => ({ attemptNumber: 1, status: 500, retryAfterSeconds: null, ...over })
-const decide = (over: object, random = 0) => decideNext(result(over), standardRetryPolicy, random)
+const decide = (over: object, random = 0, policy = standard) => decideNext(result(over), policy, random)
+const failed = { kind: 'failed', isGone: false, throttleMs: null }
 
 test.each([200, 201, 204, 299])('%i is delivered', (status) => {
-  expect(decide({ status })).toEqual({ kind: 'delivered' })
+  expect(decide({ status })).toEqual({ kind: 'delivered', throttleMs: null })
 })
 
 test.each([null, 199, 300, 301, 400, 404, 429, 500, 502, 504])('after %s it is tried again', (status) => {
-  expect(decide({ status })).toEqual({ kind: 'retry', delayMs: 5_000 })
+  expect(decide({ status })).toMatchObject({ kind: 'retry', delayMs: 5_000 })
 })
 
 test('a receiver answering 410 is never tried again', () => {
-  expect(decide({ status: 410 })).toEqual({ kind: 'failed' })
+  expect(decide({ status: 410 })).toEqual({ kind: 'failed', isGone: true, throttleMs: null })
 })
 
 test('retries follow the schedule of Standard Webhooks, and the tenth failure is the last', () => {
   const delays = Array.from({ length: 9 }, (_, i) => decide({ attemptNumber: i + 1 }))
   const seconds = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
-  expect(delays).toEqual(seconds.map((s) => ({ kind: 'retry', delayMs: s * 1000 })))
-  expect(decide({ attemptNumber: 10 })).toEqual({ kind: 'failed' })
-  expect(decide({ attemptNumber: 10, status: 200 })).toEqual({ kind: 'delivered' })
+  expect(delays).toEqual(seconds.map((s) => ({ kind: 'retry', delayMs: s * 1000, throttleMs: null })))
+  expect(decide({ attemptNumber: 10 })).toEqual(failed)
+  expect(decide({ attemptNumber: 10, status: 200 })).toMatchObject({ kind: 'delivered' })
 })
 
-test('jitter only ever adds, and at most a tenth', () => {
-  expect(decide({ attemptNumber: 2 }, 0.999)).toEqual({ kind: 'retry', delayMs: expect.closeTo(329_970) })
+test("an endpoint's own policy says how often, how long, and which answers are final", () => {
+  const policy = { delaysMs: [10, 20], jitterPercent: 0, finalStatuses: [400, 422] }
+  const attempt = (over: object) => decide(over, 0.999, policy)
+  expect(attempt({ attemptNumber: 2 })).toMatchObject({ kind: 'retry', delayMs: 20 })
+  expect(attempt({ attemptNumber: 3 })).toEqual(failed)
+  expect(attempt({ status: 422 })).toEqual(failed)
+  expect(decide({}, 0, { ...policy, delaysMs: [] })).toEqual(failed)
+})
+
+test('jitter only ever adds, and at most the share that the policy states', () => {
+  expect(decide({ attemptNumber: 2 }, 0.999)).toMatchObject({ kind: 'retry', delayMs: expect.closeTo(359_940) })
 })
 
 test.each([
-  ['shorter than the schedule', 1, 5_000],
-  ['longer than the schedule', 60, 60_000],
-  ['absurd', 1e99, 24 * hourMs],
-  ['endless', Number.POSITIVE_INFINITY, 24 * hourMs],
-  ['negative', -5, 5_000],
-])('a Retry-After that is %s is kept within bounds', (_name, retryAfterSeconds, delayMs) => {
-  expect(decide({ status: 429, retryAfterSeconds })).toEqual({ kind: 'retry', delayMs })
+  ['shorter than the schedule', 1, 5_000, 1_000],
+  ['longer than the schedule', 60, 60_000, 60_000],
+  ['absurd', 1e99, 24 * hourMs, hourMs],
+  ['endless', Number.POSITIVE_INFINITY, 24 * hourMs, hourMs],
+  ['negative', -5, 5_000, 0],
+])('a Retry-After that is %s is kept within bounds', (_name, retryAfterSeconds, delayMs, throttleMs) => {
+  expect(decide({ status: 429, retryAfterSeconds })).toEqual({ kind: 'retry', delayMs, throttleMs })
+})
+
+test.each([429, 502, 503, 504])('%i holds back the endpoint, longer with each attempt of a delivery', (status) => {
+  const held = [1, 2, 3, 9].map((attemptNumber) => decide({ status, attemptNumber }).throttleMs)
+  expect(held).toEqual([1_000, 2_000, 4_000, 30_000])
+})
+
+test.each([null, 400, 404, 410, 500, 501])('%s holds back no other delivery', (status) => {
+  expect(decide({ status, retryAfterSeconds: 60 }).throttleMs).toBeNull()
+})
+
+test('no answer and troubles of the server speak against the endpoint, all else against the message', () => {
+  expect([null, 408, 429, 500, 503, 599].every(isOutage)).toBe(true)
+  expect([200, 301, 400, 401, 404, 410, 422].some(isOutage)).toBe(false)
 })
 
 test('an attempt number below 1 is a bug', () => {

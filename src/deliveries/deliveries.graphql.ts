@@ -6,9 +6,13 @@ import type { Context } from '../graphql/context.ts'
 import { contextLoader } from '../graphql/context-loader.ts'
 import { ListOrder } from '../graphql/list-order.ts'
 import { addNodeKind } from '../graphql/node.ts'
-import { type DeliveryId, type EndpointId, isId } from '../kernel/ids.ts'
+import { badUserInput } from '../graphql/request-error.ts'
+import { TimeRangeInput } from '../graphql/time-range.ts'
+import { type DeliveryId, isId } from '../kernel/ids.ts'
 import { loadMessage, MessageNode } from '../messages/messages.graphql.ts'
+import { loadOperation, OperationNode } from '../operations/operations.graphql.ts'
 import type { Delivery, DeliveryFilter, DeliveryStatus } from './delivery.ts'
+import { checkDeliveryFilter, filterFor, type GivenDeliveryFilter } from './delivery-filter.ts'
 
 const deliveryStatuses = {
   PENDING: { value: 'pending', description: 'Not yet attempted.' },
@@ -20,7 +24,7 @@ const deliveryStatuses = {
 } as const satisfies Record<Uppercase<DeliveryStatus>, { value: DeliveryStatus; description: string }>
 
 const DeliveryStatusEnum = builder.enumType('DeliveryStatus', {
-  description: 'How far a delivery is. DELIVERED, FAILED, CANCELED and EXPIRED are final.',
+  description: 'How far a delivery is. The last four are final; FAILED and CANCELED until someone asks for a retry.',
   values: deliveryStatuses,
 })
 
@@ -47,6 +51,13 @@ builder.node(DeliveryNode, {
       resolve: (delivery, _args, context) => loadEndpoint(context, delivery.endpointId),
     }),
     status: t.expose('status', { type: DeliveryStatusEnum, description: 'How far it is.' }),
+    operation: t.field({
+      type: OperationNode,
+      description:
+        'The replay that it was created by; null when it was created on receipt, or the replay is forgotten or not for this key.',
+      nullable: true,
+      resolve: ({ operationId }, _args, context) => (operationId === null ? null : loadOperation(context, operationId)),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When its status last changed.' }),
     nextAttemptAt: t.expose('nextAttemptAt', {
@@ -67,30 +78,26 @@ export const DeliveryConnection = builder.connectionObject({
 export const DeliveryFilterInput = builder.inputType('DeliveryFilter', {
   description: 'Which deliveries are meant: all that is given must hold.',
   fields: (t) => ({
+    ids: t.idList({ description: 'These; 1 to 100.' }),
     endpointId: t.id({ description: 'Of this endpoint.' }),
+    sourceId: t.id({ description: "Of this source's messages." }),
     statuses: t.field({
       type: [DeliveryStatusEnum],
       description: 'In one of these states; FAILED are the dead letters.',
     }),
+    createdAt: t.field({ type: TimeRangeInput, description: 'Created in this time.' }),
   }),
 })
 
-interface GivenFilter {
-  readonly endpointId?: string | null | undefined
-  readonly statuses?: readonly DeliveryStatus[] | null | undefined
-}
-
-/** What is asked for, within the sources that the key may use. */
-export function filterFor(
-  { sourceIds }: Pick<Viewer, 'sourceIds'>,
-  given: GivenFilter | null | undefined,
-): DeliveryFilter {
-  return {
-    // What is not the id of an endpoint matches no delivery.
-    ...(given?.endpointId ? { endpointId: given.endpointId as EndpointId } : {}),
-    ...(given?.statuses ? { statuses: given.statuses } : {}),
-    ...(sourceIds === null ? {} : { sourceIds: [...sourceIds] }),
-  }
+/**
+ * Reads a `filter` argument, within the sources that the key may use.
+ *
+ * @throws GraphQLError BAD_USER_INPUT that names the place of the first mistake.
+ */
+export function filterArgument(viewer: Viewer, given: GivenDeliveryFilter | null | undefined): DeliveryFilter {
+  const [first] = checkDeliveryFilter(given ?? {}, ['filter'])
+  if (first !== undefined) throw badUserInput(`\`${first.path.join('.')}\`: ${first.message}`)
+  return filterFor(viewer, given ?? {})
 }
 
 const deliveryById = contextLoader<DeliveryId, Delivery>(async ({ services, viewer }, ids) => {
@@ -138,7 +145,7 @@ builder.queryField('deliveries', (t) =>
     resolve: async (_root, { filter, order, ...args }, context) => {
       const { services, viewer } = context
       const list = deliveryLists[order]
-      const scope = { projectId: viewer.projectId, filter: filterFor(viewer, filter), order }
+      const scope = { projectId: viewer.projectId, filter: filterArgument(viewer, filter), order }
       const page = await services.deliveries.page({ ...scope, ...list.read(context, args) })
       return list.connection(context, args, { ...page, keyOf: ({ id }) => id, lookedToKey: page.lookedToId })
     },

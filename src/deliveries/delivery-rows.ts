@@ -1,6 +1,6 @@
-import type { AttemptId, DeliveryId, EndpointId, MessageId, ProjectId, SourceId } from '../kernel/ids.ts'
+import type { AttemptId, DeliveryId, EndpointId, MessageId, OperationId, ProjectId, SourceId } from '../kernel/ids.ts'
 import type { AttemptFailure, AttemptResponse } from '../outbound/outbound.ts'
-import type { Attempt, Delivery, DeliveryStatus } from './delivery.ts'
+import type { Attempt, Delivery, DeliveryFilter, DeliveryStatus } from './delivery.ts'
 
 /** The statements of the delivery store, and what their rows become. */
 export interface DeliveryRow {
@@ -10,6 +10,7 @@ export interface DeliveryRow {
   sequence: number
   message_id: MessageId
   endpoint_id: EndpointId
+  operation_id: OperationId | null
   status: DeliveryStatus
   attempt_count: number
   next_attempt_at: Date | null
@@ -25,6 +26,7 @@ export function deliveryOf(row: DeliveryRow): Delivery {
     sequence: row.sequence,
     messageId: row.message_id,
     endpointId: row.endpoint_id,
+    operationId: row.operation_id,
     status: row.status,
     attemptCount: row.attempt_count,
     nextAttemptAt: row.next_attempt_at,
@@ -73,8 +75,8 @@ function responseOf(row: AttemptRow): AttemptResponse | null {
 }
 
 const columns = `
-  d.id, d.project_id, d.source_id, d.sequence, d.message_id, d.endpoint_id, d.status, d.attempt_count,
-  d.next_attempt_at, d.created_at, d.updated_at`
+  d.id, d.project_id, d.source_id, d.sequence, d.message_id, d.endpoint_id, d.operation_id, d.status,
+  d.attempt_count, d.next_attempt_at, d.created_at, d.updated_at`
 
 // Index: deliveries_pkey.
 export const byIdsText = `
@@ -83,9 +85,18 @@ export const byIdsText = `
    where d.id = any($2::text[])
      and d.project_id = $1::text`
 
-const filtered = `
+/** $2 to $7 of a statement with a filter. */
+export function filterValues({ endpointId, sourceIds, statuses, ids, createdAt }: DeliveryFilter): unknown[] {
+  const { from = null, to = null } = createdAt ?? {}
+  return [endpointId ?? null, sourceIds ?? null, statuses ?? null, ids ?? null, from, to]
+}
+
+/** What `filterValues` let through, but for the endpoint and the ids. */
+export const filtered = `
        ($3::text[] is null or d.source_id = any($3::text[]))
-   and ($4::text[] is null or d.status = any($4::text[]))`
+   and ($4::text[] is null or d.status = any($4::text[]))
+   and ($6::timestamptz is null or d.created_at >= $6::timestamptz)
+   and ($7::timestamptz is null or d.created_at < $7::timestamptz)`
 
 /**
  * One page. Ids rise with the time of creation and are unique, so that they are order and tie-breaker in one. The bound
@@ -99,15 +110,16 @@ export function pageText(order: 'newest-first' | 'oldest-first', byEndpoint: boo
     select ${columns}
       from deliveries as d
      where ${byEndpoint ? 'd.endpoint_id = $2::text and d.project_id = $1::text' : 'd.project_id = $1::text and $2::text is null'}
-       and ($5::text is null or d.id ${comparison} $5::text)
+       and ($5::text[] is null or d.id = any($5::text[]))
+       and ($8::text is null or d.id ${comparison} $8::text)
      order by d.id ${direction}
-     limit $7::int
+     limit $10::int
   ), found as (
     select d.*
       from looked as d
      where ${filtered}
      order by d.id ${direction}
-     limit $6::int
+     limit $9::int
   )
   select place.looked, place.looked_to_id, f.*
     from (select count(*)::int as looked, ${order === 'newest-first' ? 'min' : 'max'}(l.id) as looked_to_id

@@ -8,6 +8,7 @@ import {
   byIdsText,
   type DeliveryRow,
   deliveryOf,
+  filterValues,
   ofMessagesText,
   pageText,
 } from './delivery-rows.ts'
@@ -96,8 +97,4 @@ async function page(sql: Sql, { projectId, filter, order, first, after }: Delive
 interface PlaceRow {
   looked_to_id: DeliveryId | null
   looked: number
-}
-
-function filterValues({ endpointId, sourceIds, statuses }: DeliveryFilter): unknown[] {
-  return [endpointId ?? null, sourceIds ?? null, statuses ?? null]
 }

@@ -1,6 +1,6 @@
 import { abortable } from '../graphql/abortable.ts'
 import { builder } from '../graphql/builder.ts'
-import { DeliveryFilterInput, DeliveryNode, filterFor } from './deliveries.graphql.ts'
+import { DeliveryFilterInput, DeliveryNode, filterArgument } from './deliveries.graphql.ts'
 import { watchDeliveries } from './watch-deliveries.ts'
 
 builder.subscriptionField('deliveryUpdated', (t) =>
@@ -11,7 +11,7 @@ builder.subscriptionField('deliveryUpdated', (t) =>
     args: { filter: t.arg({ type: DeliveryFilterInput, description: 'Only these; null is all.' }) },
     subscribe: (_root, args, { services, viewer }) => {
       const deps = { store: services.deliveries, bus: services.bus }
-      const watched = { projectId: viewer.projectId, filter: filterFor(viewer, args.filter) }
+      const watched = { projectId: viewer.projectId, filter: filterArgument(viewer, args.filter) }
       return abortable((signal) => watchDeliveries(deps, { ...watched, signal }))
     },
     resolve: (delivery) => delivery,

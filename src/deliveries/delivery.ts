@@ -1,7 +1,8 @@
-import type { AttemptId, DeliveryId, EndpointId, MessageId, ProjectId, SourceId } from '../kernel/ids.ts'
+import type { AttemptId, DeliveryId, EndpointId, MessageId, OperationId, ProjectId, SourceId } from '../kernel/ids.ts'
+import type { TimeRange } from '../kernel/time-range.ts'
 import type { AttemptFailure, AttemptResponse } from '../outbound/outbound.ts'
 
-/** How far a delivery is. The last four are final. */
+/** How far a delivery is. The last four are final; `failed` and `canceled` until someone asks for a retry. */
 export type DeliveryStatus = 'pending' | 'retrying' | 'delivered' | 'failed' | 'canceled' | 'expired'
 
 /** One message for one endpoint. */
@@ -12,6 +13,8 @@ export interface Delivery {
   readonly sequence: number
   readonly messageId: MessageId
   readonly endpointId: EndpointId
+  /** The replay that it was created by; null when it was created on receipt. */
+  readonly operationId: OperationId | null
   readonly status: DeliveryStatus
   /** Attempts that counted: those made under a lease that was overtaken are listed, but not counted. */
   readonly attemptCount: number
@@ -42,4 +45,6 @@ export interface DeliveryFilter {
   /** Of these sources' messages. */
   readonly sourceIds?: readonly SourceId[]
   readonly statuses?: readonly DeliveryStatus[]
+  readonly ids?: readonly DeliveryId[]
+  readonly createdAt?: TimeRange
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDatabaseAway } from '../db/is-database-away.ts'
 import type { DeliveryId, ProjectId } from '../kernel/ids.ts'
+import { isWithin } from '../kernel/time-range.ts'
 import { type Bus, deliveriesChannel } from '../live/bus.ts'
 import type { Delivery, DeliveryFilter } from './delivery.ts'
 import type { DeliveryStore } from './delivery-store.ts'
@@ -79,9 +80,12 @@ async function read({ store }: WatchDeps, { projectId, filter }: Scope, ids: rea
   return found.filter((delivery) => matches(filter, delivery)).sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-function matches({ endpointId, sourceIds, statuses }: DeliveryFilter, delivery: Delivery): boolean {
+function matches(filter: DeliveryFilter, delivery: Delivery): boolean {
+  const { endpointId, sourceIds, statuses, ids, createdAt } = filter
   if (endpointId !== undefined && delivery.endpointId !== endpointId) return false
   if (sourceIds !== undefined && !sourceIds.includes(delivery.sourceId)) return false
+  if (ids !== undefined && !ids.includes(delivery.id)) return false
+  if (createdAt !== undefined && !isWithin(createdAt, delivery.createdAt)) return false
   return statuses === undefined || statuses.includes(delivery.status)
 }
 

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { fieldReader } from './header-fields.ts'
+import { receivedEvent } from './received-event.ts'
+import { ReceiverError } from './receiver-error.ts'
+
+function eventOf(body: string | Buffer, headers: Record<string, string> = {}) {
+  return receivedEvent({ id: 'msg_1', timestampSeconds: 1, body: Buffer.from(body), field: fieldReader(headers) })
+}
+
+test.each<[string, string, Record<string, string>, string]>([
+  ['the payload of Standard Webhooks, or a CloudEvent in JSON', '{"type":"order.created"}', {}, 'order.created'],
+  ['the plain envelope', '{"event_type":"order.created"}', {}, 'order.created'],
+  ['a CloudEvent in header fields', '{"type":"shirt"}', { 'ce-type': 'product.add' }, 'product.add'],
+  ['a type beyond ASCII', '', { 'ce-type': 'caf%C3%A9' }, 'café'],
+  ['a type with a lone percent sign', '', { 'ce-type': '100%' }, '100%'],
+  ['the plain form', '{"type":"shirt"}', { 'x-webhook-event': 'product.add' }, 'product.add'],
+  ['no JSON', '<order/>', {}, ''],
+  ['an empty body', '', {}, ''],
+  ['a type that is no text', '{"type":1}', {}, ''],
+  ['JSON that is no object', 'null', {}, ''],
+])('the type is found in %s', (_where, body, headers, type) => {
+  expect(eventOf(body, headers).type).toBe(type)
+})
+
+test('the payload is read once', () => {
+  const event = eventOf('{"a":{}}')
+  expect(event.json()).toBe(event.json())
+})
+
+test.each(['{', '', Buffer.from([0x22, 0xff, 0x22])])('a payload that is no JSON in UTF-8 says so: %j', (body) => {
+  const event = eventOf(body)
+  expect(() => event.json()).toThrow(ReceiverError)
+  expect(() => event.json()).toThrow(expect.objectContaining({ code: 'PAYLOAD_MALFORMED' }))
+})
+
+test('other header fields can be asked for', () => {
+  const event = eventOf('{}', { 'Hookline-Attempt': '2' })
+  expect(event.header('hookline-attempt')).toBe('2')
+  expect(event.header('Hookline-Attempt')).toBe('2')
+  expect(event.header('hookline-delivery-id')).toBeNull()
+})

@@ -11,13 +11,13 @@ import type { TaskQueue } from '../queue/index.ts'
 import { createRetain, retainConcurrency, retainTask } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
 import type { Sender } from './attempt-delivery.ts'
-import { type RetryPolicy, standardRetryPolicy } from './decide-next.ts'
 import { createDeliveryMeters } from './delivery-meters.ts'
 import { createDeliveryNotices, type DeliveryNotices } from './delivery-notices.ts'
 import { drainTask } from './drain.task.ts'
 import { createDrain, drainConcurrency } from './drain.ts'
 import { createFanOut, fanOutConcurrency } from './fan-out.ts'
 import { maintainTask } from './maintain.task.ts'
+import { createEndpointMatcher } from './match-endpoints.ts'
 import { createPromoter } from './promote.ts'
 import { createPurgeEndpoint, createPurgeSource } from './purge.ts'
 import { createReconcile } from './reconcile.ts'
@@ -45,8 +45,6 @@ export interface DeliveriesDeps {
   readonly instanceId: string
   /** Of Hookline, for `User-Agent`. */
   readonly version: string
-  /** Default: the schedule of Standard Webhooks. */
-  readonly retryPolicy?: RetryPolicy
   /** Between two looks for what has fallen due. Default 1,000. */
   readonly promoteIntervalMs?: number
   /** How old messages become where neither source nor project has a rule. Default null: any age. */
@@ -70,9 +68,8 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
       announce(notices, settled)
     },
   })
-  const attempts = { retryPolicy: deps.retryPolicy ?? standardRetryPolicy, userAgent: `Hookline/${deps.version}` }
-  const drain = createDrain({ ...deps, ...attempts, settler, notices })
-  const fanOut = createFanOut({ ...deps, notices, notifyDrains })
+  const drain = createDrain({ ...deps, userAgent: `Hookline/${deps.version}`, settler, notices })
+  const fanOut = createFanOut({ ...deps, notices, matcher: createEndpointMatcher(deps), notifyDrains })
   const retain = createRetain({ sql, notices, log, metrics: deps.metrics, defaultMaxAgeHours })
   const intervalMs = deps.promoteIntervalMs ?? promoteIntervalMs
   const promoter = createPromoter({ sql, queue, log, intervalMs, defaultMaxAgeHours })

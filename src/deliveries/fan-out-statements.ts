@@ -1,5 +1,13 @@
 import type { Sql } from '../db/sql.ts'
-import type { DeliveryId, EndpointId, ProjectId, SourceId } from '../kernel/ids.ts'
+import {
+  type DeliveryId,
+  type EndpointId,
+  newId,
+  type OperationId,
+  type ProjectId,
+  type SourceId,
+} from '../kernel/ids.ts'
+import type { DeliveryPair, FilteringEndpoint } from './match-endpoints.ts'
 
 export interface Head {
   readonly projectId: ProjectId
@@ -18,27 +26,66 @@ export async function lockMark(sql: Sql, sourceId: SourceId): Promise<number | n
   return row?.fanned_out_to ?? null
 }
 
-export async function readMatchingEndpoints(
+/** Those that listen to a source, in order of id. */
+export async function readListening(
   sql: Sql,
   { projectId, sourceId }: { projectId: ProjectId; sourceId: SourceId },
-): Promise<EndpointId[]> {
-  const rows = await sql.query<{ id: EndpointId }>(endpointsText, [projectId, sourceId], 'fan-out-endpoints')
-  return rows.map((row) => row.id)
+): Promise<FilteringEndpoint[]> {
+  return await sql.query(endpointsText, [projectId, sourceId], 'fan-out-endpoints')
 }
 
-/** @param input `ids` holds one id per message and endpoint, in this order. Those that exist already stay as they are. */
-export async function insertDeliveries(
+/** @returns empty when the source is gone. */
+export async function readSourceName(sql: Sql, sourceId: SourceId): Promise<string> {
+  const [row] = await sql.query<{ name: string }>(sourceText, [sourceId], 'fan-out-source')
+  return row?.name ?? ''
+}
+
+/**
+ * One delivery for each message of a range and each endpoint, without reading the messages. Those that exist already stay
+ * as they are.
+ *
+ * @returns the ids of all, in order of sequence.
+ */
+export async function insertForAll(
   sql: Sql,
   input: {
     readonly sourceId: SourceId
     readonly from: number
     readonly to: number
     readonly endpointIds: readonly EndpointId[]
-    readonly ids: readonly DeliveryId[]
   },
-): Promise<void> {
-  const { sourceId, from, to, endpointIds, ids } = input
-  await sql.query(insertText, [sourceId, from, to, endpointIds, ids])
+): Promise<DeliveryId[]> {
+  const { sourceId, from, to, endpointIds } = input
+  const ids = Array.from({ length: (to - from) * endpointIds.length }, () => newId('dlv'))
+  await sql.query(insertForAllText, [sourceId, from, to, endpointIds, ids])
+  return ids
+}
+
+/**
+ * One delivery for each pair. Those that exist already, of the same operation or on receipt, stay as they are; messages
+ * that are gone get none.
+ *
+ * @param operationId of the replay that they belong to; null on receipt.
+ * @returns the ids of those that were made, in no order.
+ */
+export async function insertDeliveries(
+  sql: Sql,
+  input: {
+    readonly sourceId: SourceId
+    readonly pairs: readonly DeliveryPair[]
+    readonly operationId: OperationId | null
+  },
+): Promise<DeliveryId[]> {
+  const { sourceId, pairs, operationId } = input
+  if (pairs.length === 0) return []
+  const rows = await sql.query<{ id: DeliveryId }>(insertText, [
+    sourceId,
+    pairs.map((pair) => pair.sequence),
+    pairs.map((pair) => pair.endpointId),
+    pairs.map(() => newId('dlv')),
+    operationId,
+  ])
+  return rows.map((row) => row.id)
 }
 
 /** @returns the endpoints that still exist, and whether someone drains them now. */
@@ -82,14 +129,20 @@ const markText = `
 
 // In order, so that equal steps write equal rows. Index: endpoints_project_id_id_index.
 const endpointsText = `
-  select e.id
+  select e.id, e.filter
     from endpoints as e
    where e.project_id = $1::text
      and (e.source_ids is null or $2::text = any(e.source_ids))
    order by e.id`
 
+// Index: sources_pkey.
+const sourceText = `
+  select s.name
+    from sources as s
+   where s.id = $1::text`
+
 // Ids are given by place, so that they rise with the sequence. Index: messages_pkey.
-const insertText = `
+const insertForAllText = `
   insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, attempt_count,
                           next_attempt_at, created_at, updated_at)
   select i.id, m.project_id, m.source_id, m.sequence, m.id, e.id, 'pending', 0, now(), now(), now()
@@ -102,6 +155,19 @@ const insertText = `
      and m.sequence <= $3::bigint
    order by i.place
       on conflict (message_id, endpoint_id, operation_id) do nothing`
+
+// Ids rise with the sequence, as the pairs do. Index: messages_pkey.
+const insertText = `
+  insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, operation_id, status,
+                          attempt_count, next_attempt_at, created_at, updated_at)
+  select p.id, m.project_id, m.source_id, m.sequence, m.id, p.endpoint_id, $5::text, 'pending', 0, now(), now(), now()
+    from unnest($2::bigint[], $3::text[], $4::text[]) as p (sequence, endpoint_id, id)
+    join messages as m
+      on m.source_id = $1::text
+     and m.sequence = p.sequence
+   order by p.id
+      on conflict (message_id, endpoint_id, operation_id) do nothing
+  returning id`
 
 // The clock and not now(): a lease that was let go of while we waited for the row must not look held.
 const statesText = `

@@ -1,19 +1,21 @@
 import type { Pool } from 'pg'
 import { type Sql, sqlOfPool, withTransaction } from '../db/sql.ts'
-import { type DeliveryId, type EndpointId, newId, type ProjectId, type SourceId } from '../kernel/ids.ts'
+import type { DeliveryId, EndpointId, ProjectId, SourceId } from '../kernel/ids.ts'
 import type { TaskHandler, TaskQueue, TaskRun } from '../queue/index.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
-import { drainTask, drainTaskFor } from './drain.task.ts'
+import { drainTask } from './drain.task.ts'
 import {
   type Head,
   insertDeliveries,
+  insertForAll,
   lockMark,
-  lockStates,
   moveMark,
   readHead,
-  readMatchingEndpoints,
-  removeDeliveries,
+  readListening,
+  readSourceName,
 } from './fan-out-statements.ts'
+import { leaveDrainTasks, type Woken } from './leave-drain-tasks.ts'
+import { type DeliveryPair, type EndpointMatcher, type FilteringEndpoint, readMatchable } from './match-endpoints.ts'
 import { createTurns, type Turn } from './turns.ts'
 
 /*
@@ -22,19 +24,18 @@ import { createTurns, type Turn } from './turns.ts'
  *   1. passes a barrier: it reads how far the source reaches from the head's row with a lock that waits for a recorder
  *      at work on it. A recorder whose own task was dropped, because this one was still waiting when it looked, has
  *      committed by then, so that its messages are included;
- *   2. takes steps of bounded size, each a transaction: lock the source's mark, which keeps a second worker out; read
- *      the endpoints that match now; write one delivery per message and endpoint; lock the endpoints' states, and leave
- *      a drain task for those that nobody drains (see drain.ts for why that is enough); move the mark. The last step
- *      deletes the fan-out task with it.
+ *   2. takes steps of bounded size and time, each a transaction: lock the source's mark, which keeps a second worker out;
+ *      read the endpoints that listen now; write one delivery per message and endpoint whose filter it matches; lock the
+ *      endpoints' states, and leave a drain task for those that nobody drains (leave-drain-tasks.ts); move the mark. The
+ *      last step deletes the fan-out task with it.
  *
- * The message's body is never read here. States are locked late, after the many inserts, so that senders wait but
- * briefly. A drain task is not left before the state is locked: a waiting task that made ours superfluous can find its
- * lease only after our commit.
+ * Messages are read only if an endpoint has a filter, and their bodies only if a filter looks into them.
  */
 export interface FanOutDeps {
   readonly pool: Pool
   readonly queue: Pick<TaskQueue, 'enqueue' | 'wake'>
   readonly notices: DeliveryNotices
+  readonly matcher: EndpointMatcher
   /** New work was committed for endpoints whose lease is held. */
   readonly notifyDrains: (endpointIds: readonly EndpointId[]) => void
   readonly instanceId: string
@@ -50,22 +51,15 @@ interface SourceHead extends Head {
   readonly sourceId: SourceId
 }
 
-interface Range {
-  readonly projectId: ProjectId
-  readonly sourceId: SourceId
-  /** Deliveries exist up to here … */
-  readonly from: number
-  /** … and are to exist up to here. */
-  readonly to: number
-}
-
-interface Step {
+interface Step extends Written, Woken {
   /** How far the source is fanned out now; null when it is gone. */
   readonly reached: number | null
+}
+
+/** Deliveries that a step made. */
+interface Written {
   readonly created: readonly DeliveryId[]
-  readonly waking: readonly EndpointId[]
-  /** Endpoints that someone drains now. */
-  readonly drained: readonly EndpointId[]
+  readonly endpointIds: readonly EndpointId[]
 }
 
 export function createFanOut(deps: FanOutDeps): TaskHandler<{ sourceId: SourceId }> {
@@ -113,33 +107,55 @@ async function fanOutTo(
 
 async function takeStep(deps: FanOutDeps, sql: Sql, head: SourceHead): Promise<Step> {
   const from = await lockMark(sql, head.sourceId)
-  const none = { created: [], waking: [], drained: [] }
-  if (from === null || from >= head.lastSequence) return { reached: from, ...none }
-  const endpointIds = await readMatchingEndpoints(sql, head)
-  const size = Math.min(stepMessages, Math.floor(stepDeliveries / Math.max(1, endpointIds.length)))
-  const to = endpointIds.length === 0 ? head.lastSequence : Math.min(head.lastSequence, from + Math.max(1, size))
-  const range = { ...head, from, to }
-  const work = endpointIds.length === 0 ? none : await writeDeliveries(deps, sql, range, endpointIds)
-  await moveMark(sql, head.sourceId, to)
-  return { reached: to, ...work }
+  const nothing = { created: [], endpointIds: [], waking: [], drained: [] }
+  if (from === null || from >= head.lastSequence) return { reached: from, ...nothing }
+  const endpoints = await readListening(sql, head)
+  const isFiltering = endpoints.some(({ filter }) => filter !== null)
+  const written = isFiltering
+    ? await deliverMatching(deps.matcher, sql, { head, from, endpoints })
+    : await deliverAll(sql, { head, from, endpoints })
+  const woken = await leaveDrainTasks(deps.queue, sql, { ...written, deliveryIds: written.created })
+  await moveMark(sql, head.sourceId, written.reached)
+  return { ...written, ...woken }
 }
 
-async function writeDeliveries(
-  deps: FanOutDeps,
+interface Part {
+  readonly head: SourceHead
+  /** Deliveries exist up to here. */
+  readonly from: number
+  readonly endpoints: readonly FilteringEndpoint[]
+}
+
+type Delivered = Written & { readonly reached: number }
+
+async function deliverAll(sql: Sql, { head, from, endpoints }: Part): Promise<Delivered> {
+  const { sourceId, lastSequence } = head
+  if (endpoints.length === 0) return { reached: lastSequence, created: [], endpointIds: [] }
+  const endpointIds = endpoints.map(({ id }) => id)
+  const size = Math.min(stepMessages, Math.max(1, Math.floor(stepDeliveries / endpoints.length)))
+  const to = Math.min(lastSequence, from + size)
+  const created = await insertForAll(sql, { sourceId, from, to, endpointIds })
+  return { reached: to, created, endpointIds }
+}
+
+async function deliverMatching(
+  matcher: EndpointMatcher,
   sql: Sql,
-  range: Range,
-  endpointIds: readonly EndpointId[],
-): Promise<Omit<Step, 'reached'>> {
-  const ids = Array.from({ length: (range.to - range.from) * endpointIds.length }, () => newId('dlv'))
-  await insertDeliveries(sql, { ...range, endpointIds, ids })
-  const states = await lockStates(sql, endpointIds)
-  // Deleted since we read it, together with the task that cancels what is open: that one will not see our rows.
-  const gone = new Set(endpointIds).difference(new Set(states.map((state) => state.endpointId)))
-  if (gone.size > 0) await removeDeliveries(sql, ids, [...gone])
-  const waking = states.filter((state) => !state.isLeased).map((state) => state.endpointId)
-  await deps.queue.enqueue(sql, drainTask, waking.map(drainTaskFor))
-  const drained = states.filter((state) => state.isLeased).map((state) => state.endpointId)
-  return { created: ids, waking, drained }
+  { head, from, endpoints }: Part,
+): Promise<Delivered> {
+  const { sourceId, lastSequence } = head
+  const maxRows = Math.min(stepMessages, lastSequence - from)
+  const withBodies = matcher.readsBodies(endpoints)
+  const messages = await readMatchable(sql, { sourceId, afterSequence: from }, { maxRows, withBodies })
+  const sourceName = await readSourceName(sql, sourceId)
+  const { pairs, looked } = await matcher.match({ endpoints, messages, sourceName })
+  const created = await insertDeliveries(sql, { sourceId, pairs, operationId: null })
+  // Without a message: retention has dropped all that was left.
+  return { reached: messages[looked - 1]?.sequence ?? lastSequence, created, endpointIds: endpointsOf(pairs) }
+}
+
+function endpointsOf(pairs: readonly DeliveryPair[]): EndpointId[] {
+  return [...new Set(pairs.map(({ endpointId }) => endpointId))]
 }
 
 function announce(deps: FanOutDeps, projectId: ProjectId, { created, waking, drained }: Step): void {

@@ -4,11 +4,13 @@ import type { UnitOfWork } from '../db/transaction.ts'
 import { isId } from '../kernel/ids.ts'
 import type { UserFailure } from '../kernel/outcome.ts'
 import type { AddressGuard } from '../outbound/address-guard.ts'
+import type { Sealer } from '../secrets/index.ts'
 import { type Endpoint, EndpointEntity } from './endpoint.entity.ts'
 
 /** What the operations on endpoints need. */
 export interface EndpointDeps extends ConfigurationDeps {
   readonly guard: AddressGuard
+  readonly sealer: Sealer
 }
 
 export function endpointNotFound(id: string): UserFailure {

@@ -6,8 +6,9 @@ import type { RateLimit } from '../projects/limits.ts'
 import type { Sealer } from '../secrets/index.ts'
 import { openSecrets } from '../secrets/secret-store.ts'
 import type { EndpointMethod, PayloadFormat, SigningScheme } from './endpoint.entity.ts'
-import { authenticationHeader, type HeaderField, openHeaders, type SealedFields } from './endpoint-headers.ts'
-import { type RetryPolicy, standardDelaysMs } from './retry-policy.ts'
+import { authenticationHeader, type StoredAuthentication } from './endpoint-authentication.ts'
+import { type HeaderField, openHeaders } from './endpoint-headers.ts'
+import { policyOf, type RetryPolicy } from './retry-policy.ts'
 import { type SigningKey, signingKeyOf } from './signing-secret.ts'
 
 /** What sending to an endpoint needs to know of it. */
@@ -71,12 +72,14 @@ export function createEndpointDirectory(deps: {
   return { byId: (id) => byId.get(id) }
 }
 
-interface EndpointRow extends SealedFields {
+interface EndpointRow extends StoredAuthentication {
+  id: EndpointId
   projectId: ProjectId
   url: string
   sourceIds: SourceId[] | null
   method: EndpointMethod
   payloadFormat: PayloadFormat
+  sealedHeaders: string | null
   retryDelaysMs: number[] | null
   jitterPercent: number
   finalStatuses: number[]
@@ -138,11 +141,7 @@ function configurationOf(row: EndpointRow): Configuration {
     sourceIds: row.sourceIds === null ? null : new Set(row.sourceIds),
     method: row.method,
     payloadFormat: row.payloadFormat,
-    retryPolicy: {
-      delaysMs: row.retryDelaysMs ?? standardDelaysMs,
-      jitterPercent: row.jitterPercent,
-      finalStatuses: row.finalStatuses,
-    },
+    retryPolicy: policyOf(row),
     timeoutMs: row.timeoutMs,
     rateLimit: row.rateLimit,
     maxConcurrency: row.maxConcurrency,

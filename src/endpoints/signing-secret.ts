@@ -52,10 +52,14 @@ export function generateSigningSecret(scheme: SigningScheme): string {
   return secretForms[scheme].generate()
 }
 
-/** Whether a text can be a secret of this scheme. */
-export function checkSigningSecret(scheme: SigningScheme, text: string, path: readonly string[]): Issue[] {
+/** Whether a text can be a secret of this scheme; none is needed, since one can be generated. */
+export function checkSigningSecret(
+  scheme: SigningScheme,
+  text: string | null | undefined,
+  path: readonly string[],
+): Issue[] {
   const { parse, demand } = secretForms[scheme]
-  return parse(text) === null ? [issue('MALFORMED', path, demand)] : []
+  return text === null || text === undefined || parse(text) !== null ? [] : [issue('MALFORMED', path, demand)]
 }
 
 /** A secret with its form. */

@@ -1,13 +1,12 @@
-import { keptSourceIds } from '../auth/source-limit.ts'
 import type { Reach } from '../auth/viewer.ts'
 import { changeConfiguration } from '../db/configuration-epoch.ts'
 import { done, invalid, type Outcome } from '../kernel/outcome.ts'
 import type { Endpoint } from './endpoint.entity.ts'
 import { type EndpointDeps, endpointNotFound, findOwnEndpoint } from './endpoint-configuration.ts'
-import { checkEndpointInput, type EndpointInput } from './endpoint-input.ts'
+import { checkEndpointInput, chosenFields, type EndpointInput } from './endpoint-input.ts'
 
 /** A field that is undefined stays as it is. */
-export interface UpdateEndpointInput extends Omit<EndpointInput, 'secret'> {
+export interface UpdateEndpointInput extends EndpointInput {
   readonly id: string
 }
 
@@ -20,12 +19,10 @@ export async function updateEndpoint(
   return await changeConfiguration(deps, reach.projectId, async (unit) => {
     const endpoint = await findOwnEndpoint(unit, reach, input.id)
     if (endpoint === null) return endpointNotFound(input.id)
-    const { issues, url } = await checkEndpointInput({ sql: unit.sql, reach, guard: deps.guard }, input)
+    const { issues, url } = await checkEndpointInput({ sql: unit.sql, reach, guard: deps.guard }, input, endpoint)
     const failure = invalid(issues)
     if (failure !== null) return failure
-    endpoint.url = url ?? endpoint.url
-    if (input.description !== undefined) endpoint.description = input.description
-    if (input.sourceIds !== undefined) endpoint.sourceIds = keptSourceIds(input.sourceIds)
+    Object.assign(endpoint, chosenFields(deps.sealer, endpoint.id, { ...input, url }))
     return done(endpoint)
   })
 }

@@ -99,6 +99,16 @@ export function checkCustomHeaderName(name: string, path: Path): Issue[] {
   return checkHeaderName(name, path)
 }
 
+const usernameBounds = { min: 1, max: 255 } as const
+
+/** The user name of HTTP's Basic authentication. */
+export function checkUsername(username: string, path: Path): Issue[] {
+  if (/[:\p{Cc}]/u.test(username)) {
+    return [issue('MALFORMED', path, 'A user name has neither a colon nor control characters.')]
+  }
+  return checkText(username, path, usernameBounds)
+}
+
 /** A header field's value: one line of Latin-1. */
 export function checkHeaderValue(value: string, path: Path): Issue[] {
   if (!headerValuePattern.test(value)) {

@@ -1,7 +1,7 @@
 import type { UnitOfWork } from '../db/transaction.ts'
 import type { Sealer } from './sealer.ts'
 import { type Secret, SecretEntity } from './secret.entity.ts'
-import { addSecret, maxActiveSecrets, newestSecretFirst, type SecretOwnerId } from './secret-store.ts'
+import { type AddedSecret, addSecret, maxActiveSecrets, newestSecretFirst } from './secret-store.ts'
 
 /** Up to seven days, both included. */
 export const overlapBoundsMs = { min: 0, max: 604_800_000 }
@@ -23,9 +23,7 @@ export interface RotatedSecret {
   readonly secrets: readonly Secret[]
 }
 
-export interface NewSecret {
-  readonly ownerId: SecretOwnerId
-  readonly text: string
+export interface NewSecret extends AddedSecret {
   /** How long the secrets before it still count; 0: not at all. */
   readonly overlapMs: number
 }

@@ -22,18 +22,22 @@ const hintCharacters = 4
 /** A hint of four characters leaves at least twelve unknown. */
 const minCharactersForHint = 16
 
+export interface AddedSecret {
+  readonly ownerId: SecretOwnerId
+  readonly text: string
+  /** What the other side verifies by, for a secret that has a public half. */
+  readonly publicKey?: string | null
+}
+
 /** Seals a further secret for its owner, in the unit's transaction. */
-export function addSecret(
-  { em }: Pick<UnitOfWork, 'em'>,
-  sealer: Sealer,
-  secret: { readonly ownerId: SecretOwnerId; readonly text: string },
-): Secret {
+export function addSecret({ em }: Pick<UnitOfWork, 'em'>, sealer: Sealer, secret: AddedSecret): Secret {
   const id = newId('sec')
   const row = em.create(SecretEntity, {
     id,
     ownerId: secret.ownerId,
     sealed: sealer.seal(secret.text, { table: 'secrets', rowId: id }),
     hint: secret.text.length < minCharactersForHint ? '' : secret.text.slice(-hintCharacters),
+    publicKey: secret.publicKey ?? null,
     createdAt: new Date(),
     expiresAt: null,
   })

@@ -13,6 +13,8 @@ export const SecretEntity = defineEntity({
     sealed: p.text().hidden(),
     /** The secret's last characters, to tell it from others; empty when it is too short to give any away. */
     hint: p.text(),
+    /** `whpk_…`, for those who verify; null for a secret that both sides share. */
+    publicKey: p.text().nullable(),
     createdAt: p.datetime().columnType('timestamptz'),
     /** From then on it no longer counts; null when it stays. */
     expiresAt: p.datetime().columnType('timestamptz').nullable(),

@@ -1,6 +1,6 @@
 import type { Issue } from '../kernel/outcome.ts'
 import { unreachable } from '../kernel/unreachable.ts'
-import { checkCustomHeaderName, checkText, issue } from '../projects/input-checks.ts'
+import { checkCustomHeaderName, checkText, checkUsername, issue } from '../projects/input-checks.ts'
 import {
   checkSecret,
   checkSignatureFormat,
@@ -39,7 +39,6 @@ const secretBounds = { min: 1, max: 1_000 } as const
 const bearerBounds = { min: 16, max: 512 }
 const formatTextBounds = { min: 0, max: 1_000 } as const
 const verifyTokenBounds = { min: 1, max: 512 } as const
-const usernameBounds = { min: 1, max: 255 } as const
 
 /** What an input asks for. */
 export interface GivenVerification {
@@ -120,7 +119,7 @@ function checkRules(rules: VerificationRules): Issue[] {
     case 'API_KEY':
       return checkCustomHeaderName(rules.header, [...path, 'apiKey', 'header'])
     case 'BASIC':
-      return checkUsername(rules.username)
+      return checkUsername(rules.username, [...path, 'basic', 'username'])
     case 'BEARER':
       return []
     default:
@@ -145,12 +144,4 @@ function checkFormat(format: SignatureFormat): Issue[] {
   return checkSignatureFormat(format).map(({ field, message }) =>
     issue(field === 'toleranceMs' ? 'OUT_OF_RANGE' : 'MALFORMED', [...path, 'signature', field], message),
   )
-}
-
-function checkUsername(username: string): Issue[] {
-  const usernamePath = [...path, 'basic', 'username']
-  if (/[:\p{Cc}]/u.test(username)) {
-    return [issue('MALFORMED', usernamePath, 'A user name has neither a colon nor control characters.')]
-  }
-  return checkText(username, usernamePath, usernameBounds)
 }

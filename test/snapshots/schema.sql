@@ -89,6 +89,7 @@ create table endpoint_states (
   probe_failures integer not null default 0,
   next_probe_at timestamp with time zone,
   throttled_until timestamp with time zone,
+  rate_log text,
   constraint endpoint_states_pkey PRIMARY KEY (endpoint_id)
 ) with (fillfactor=50);
 
@@ -266,6 +267,7 @@ create table secrets (
   hint text not null,
   created_at timestamp with time zone not null,
   expires_at timestamp with time zone,
+  public_key text,
   constraint secrets_pkey PRIMARY KEY (id)
 );
 CREATE INDEX secrets_owner_id_id_index ON public.secrets USING btree (owner_id, id);

@@ -3,7 +3,8 @@ import { Migration } from '@mikro-orm/migrations'
 /** What an endpoint gets, in which form, signed how, tried how often; how it is doing; work on many deliveries at once. */
 export class Outbound extends Migration {
   override up(): void {
-    for (const statement of [...endpoints, ...endpointStates, ...deliveries, ...operations]) this.addSql(statement)
+    for (const statement of [...endpoints, ...secrets, ...endpointStates, ...deliveries, ...operations])
+      this.addSql(statement)
   }
 }
 
@@ -30,6 +31,9 @@ const endpoints = [
      add column disable_after_hours int null default 120`,
 ]
 
+// The public half of an ed25519 secret, so that showing it opens nothing.
+const secrets = [`alter table secrets add column public_key text null`]
+
 // What settling and draining change. All of it is written under the row's lock, in the page: no index holds any.
 const endpointStates = [
   `alter table endpoint_states
@@ -41,7 +45,8 @@ const endpointStates = [
      add column breaker              text not null default 'closed',
      add column probe_failures       int not null default 0,
      add column next_probe_at        timestamptz null,
-     add column throttled_until      timestamptz null`,
+     add column throttled_until      timestamptz null,
+     add column rate_log             text null`,
 ]
 
 const deliveries = [

@@ -236,13 +236,11 @@ describe('bounds', () => {
 })
 
 describe('failures', () => {
-  test('a receiver that never answers is RESPONSE_TIMEOUT, by the whole time and by the headers time', async () => {
+  test('a receiver that never answers is RESPONSE_TIMEOUT', async () => {
     const url = await receiver(() => {})
-    const byTotal = await outboundWith().request(post(url, { timeoutMs: 100 }))
-    expect(byTotal).toMatchObject({ failure: 'RESPONSE_TIMEOUT', response: null })
-    expect(byTotal.failureDetail).toContain('100 ms')
-    const byHeaders = await outboundWith({ headersTimeoutMs: 100 }).request(post(url))
-    expect(byHeaders).toMatchObject({ failure: 'RESPONSE_TIMEOUT', response: null })
+    const outcome = await outboundWith().request(post(url, { timeoutMs: 100 }))
+    expect(outcome).toMatchObject({ failure: 'RESPONSE_TIMEOUT', response: null })
+    expect(outcome.failureDetail).toContain('100 ms')
   })
 
   test('a closed port is CONNECTION_REFUSED', async () => {

@@ -23,8 +23,6 @@ export interface OutboundOptions {
   guard: AddressGuard
   /** Name lookup, TCP and TLS together. Default 5,000. */
   connectTimeoutMs?: number
-  /** From the request sent to the status line and headers received. Default 15,000. Exact to about 500 ms. */
-  headersTimeoutMs?: number
   /** Certificates (PEM) of further authorities to trust, besides Node's own and NODE_EXTRA_CA_CERTS. */
   ca?: readonly string[]
   /** Stands in for the name servers in tests. */
@@ -55,7 +53,6 @@ export interface Outbound {
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000
-const DEFAULT_HEADERS_TIMEOUT_MS = 15_000
 
 // Above what is kept (20,000), so that a talkative receiver is recorded rather than failed.
 const MAX_RESPONSE_HEADERS_BYTES = 65_536
@@ -88,8 +85,8 @@ function createAgent(options: OutboundOptions): Agent {
     // As many as there are requests: with a bound those that hang would hold up all others to the same host, which may be
     // other tenants'. Callers bound how many they have under way.
     connections: null,
-    headersTimeout: options.headersTimeoutMs ?? DEFAULT_HEADERS_TIMEOUT_MS,
-    // It would only watch the pauses between chunks. The time for the whole attempt covers them.
+    // The time for the whole attempt, which callers choose, covers the wait for headers and the pauses between chunks.
+    headersTimeout: 0,
     bodyTimeout: 0,
     maxHeaderSize: MAX_RESPONSE_HEADERS_BYTES,
     connect: {

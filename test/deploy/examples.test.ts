@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,18 +6,11 @@ import { findFreePort } from '../../src/http/index.ts'
 import { decodeCursor } from '../../src/live/index.ts'
 import { generateMasterKey } from '../../src/secrets/index.ts'
 import { generateSecret } from '../../src/signatures/standard-webhooks.ts'
-import { compileCache } from '../support/compile-cache.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { type Example, startExample as spawnExample } from '../support/example.ts'
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
 import { createEndpoint, createSource } from '../support/graphql-client.ts'
 import { until } from '../support/until.ts'
-import { root } from './source-files.ts'
-
-interface Example {
-  /** The lines that it printed. */
-  lines(): string[]
-  stop(): Promise<void>
-}
 
 const disposers: (() => Promise<unknown>)[] = []
 
@@ -28,21 +19,9 @@ afterEach(async () => {
 })
 
 function startExample(file: string, args: string[], environment: Record<string, string>): Example {
-  const child: ChildProcess = spawn(process.execPath, [join(root, 'examples', file), ...args], {
-    env: { PATH: process.env.PATH, ...compileCache, ...environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(child, 'exit')
-  let output = ''
-  child.stdout?.on('data', (chunk: Buffer) => {
-    output += chunk.toString()
-  })
-  const stop = async () => {
-    child.kill('SIGKILL')
-    await ended
-  }
-  disposers.push(stop)
-  return { lines: () => output.split('\n').filter((line) => line !== ''), stop }
+  const example = spawnExample(file, args, environment)
+  disposers.push(() => example.stop())
+  return example
 }
 
 interface World {

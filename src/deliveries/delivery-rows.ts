@@ -74,13 +74,13 @@ function responseOf(row: AttemptRow): AttemptResponse | null {
   }
 }
 
-const columns = `
+export const deliveryColumns = `
   d.id, d.project_id, d.source_id, d.sequence, d.message_id, d.endpoint_id, d.operation_id, d.status,
   d.attempt_count, d.next_attempt_at, d.created_at, d.updated_at`
 
 // Index: deliveries_pkey.
 export const byIdsText = `
-  select ${columns}
+  select ${deliveryColumns}
     from deliveries as d
    where d.id = any($2::text[])
      and d.project_id = $1::text`
@@ -107,7 +107,7 @@ export function pageText(order: 'newest-first' | 'oldest-first', byEndpoint: boo
   const [comparison, direction] = order === 'newest-first' ? ['<', 'desc'] : ['>', 'asc']
   return `
   with looked as materialized (
-    select ${columns}
+    select ${deliveryColumns}
       from deliveries as d
      where ${byEndpoint ? 'd.endpoint_id = $2::text and d.project_id = $1::text' : 'd.project_id = $1::text and $2::text is null'}
        and ($5::text[] is null or d.id = any($5::text[]))
@@ -131,7 +131,7 @@ export function pageText(order: 'newest-first' | 'oldest-first', byEndpoint: boo
 // A page per message in one statement. Index: deliveries_message_id_endpoint_id_unique; a message has as many deliveries
 // as endpoints, so that sorting them is cheap.
 export const ofMessagesText = `
-  select ${columns}
+  select ${deliveryColumns}
     from unnest($2::text[], $3::text[]) as place (message_id, after_id)
    cross join lateral (
      select *

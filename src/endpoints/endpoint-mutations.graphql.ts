@@ -11,26 +11,9 @@ import {
 import { type CreatedEndpoint, createEndpoint } from './create-endpoint.ts'
 import { deleteEndpoint } from './delete-endpoint.ts'
 import type { Endpoint } from './endpoint.entity.ts'
+import { CreateEndpointInput, UpdateEndpointInput } from './endpoint-inputs.graphql.ts'
 import { EndpointNode } from './endpoints.graphql.ts'
 import { updateEndpoint } from './update-endpoint.ts'
-
-const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
-  description: 'A new endpoint.',
-  fields: (t) => ({
-    url: t.field({
-      type: 'URL',
-      required: true,
-      description: 'Where deliveries go; private and reserved addresses are refused unless the operator allows them.',
-    }),
-    description: t.string({ description: 'What it is; at most 500 characters.' }),
-    sourceIds: t.idList({
-      description: 'The sources whose messages it gets, at most 100; left out: all of the project, also later ones.',
-    }),
-    secret: t.string({
-      description: 'The signing secret: `whsec_` and base64 of 24 to 64 bytes; left out: generated.',
-    }),
-  }),
-})
 
 const CreateEndpointPayload = builder.objectRef<Done<CreatedEndpoint>>('CreateEndpointPayload').implement({
   description: 'The new endpoint, with the one sight of its secret.',
@@ -41,8 +24,13 @@ const CreateEndpointPayload = builder.objectRef<Done<CreatedEndpoint>>('CreateEn
       resolve: ({ value }) => value.endpoint,
     }),
     secret: t.string({
-      description: 'The signing secret in full. Shown only here.',
+      description: 'The signing secret in full. Shown only here and by `rotateSecret`.',
       resolve: ({ value }) => value.secret,
+    }),
+    publicKey: t.string({
+      description: 'What receivers verify by, `whpk_…`; null where that is the secret itself.',
+      nullable: true,
+      resolve: ({ value }) => value.publicKey,
     }),
   }),
 })
@@ -62,16 +50,6 @@ builder.mutationField('createEndpoint', (t) =>
       resultOf(await createEndpoint(services, viewer, input), 'invalid', 'limit-reached'),
   }),
 )
-
-const UpdateEndpointInput = builder.inputType('UpdateEndpointInput', {
-  description: 'Changes an endpoint. Fields left out stay as they are; what is under way ends as it began.',
-  fields: (t) => ({
-    id: t.id({ required: true, description: 'The endpoint to change.' }),
-    url: t.field({ type: 'URL', description: 'As in `CreateEndpointInput`.' }),
-    description: t.string({ description: 'As in `CreateEndpointInput`; null is none.' }),
-    sourceIds: t.idList({ description: 'As in `CreateEndpointInput`; null is all.' }),
-  }),
-})
 
 const EndpointPayload = builder.objectRef<Done<Endpoint>>('EndpointPayload').implement({
   description: 'An endpoint as it now is.',

@@ -56,10 +56,9 @@ export async function readStates(sql: Sql, ids: readonly EndpointId[]): Promise<
 
 /** Lets its deliveries wait. One that is disabled stays so, with its reason. */
 export async function pause(sql: Sql, id: EndpointId): Promise<void> {
-  await sql.query(
-    `update endpoint_states set status = 'paused' where endpoint_id = $1::text and status = 'active'`,
-    [id],
-  )
+  await sql.query(`update endpoint_states set status = 'paused' where endpoint_id = $1::text and status = 'active'`, [
+    id,
+  ])
 }
 
 /** Begins afresh: what was found out about the endpoint before counts no more, nor do attempts that began before. */

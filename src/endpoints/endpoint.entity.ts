@@ -85,6 +85,13 @@ export const EndpointEntity = defineEntity({
     /** After how many hours of failing it is disabled; null when never. */
     disableAfterHours: p.integer().nullable().default(120),
     createdAt: p.datetime().columnType('timestamptz'),
+    /** For filters alone: it is in `endpoint_states`. */
+    status: p
+      .text()
+      .$type<EndpointStatus>()
+      .formula((row) => `(select s.status from endpoint_states as s where s.endpoint_id = ${row.id})`)
+      .lazy()
+      .hidden(),
   },
 })
 

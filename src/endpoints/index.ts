@@ -13,5 +13,5 @@ export { type ActiveEndpoint, createEndpointDirectory, type EndpointDirectory } 
 export type { HeaderField } from './endpoint-headers.ts'
 export { createEndpointStore, type EndpointStore } from './endpoint-store.ts'
 export { purgeEndpoint } from './purge-endpoint.task.ts'
-export { readFilterText } from './stored-filter.ts'
+export { filterText, readFilterText } from './stored-filter.ts'
 export { type UpdateEndpointInput, updateEndpoint } from './update-endpoint.ts'

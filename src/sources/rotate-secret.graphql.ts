@@ -1,3 +1,4 @@
+import { SigningSchemeEnum } from '../endpoints/endpoint-types.graphql.ts'
 import { rotateEndpointSecret } from '../endpoints/rotate-endpoint-secret.ts'
 import { builder } from '../graphql/builder.ts'
 import {
@@ -9,6 +10,7 @@ import {
   ValidationError,
 } from '../graphql/user-errors.ts'
 import { isId } from '../kernel/ids.ts'
+import { issue } from '../projects/input-checks.ts'
 import type { RotatedSecret } from '../secrets/replace-secret.ts'
 import { rotateSourceSecret } from './rotate-source-secret.ts'
 import { SecretType } from './secrets.graphql.ts'
@@ -20,6 +22,11 @@ const RotateSecretInput = builder.inputType('RotateSecretInput', {
     secret: t.string({
       description:
         'The new secret in the form that the scheme asks for; left out: generated, where it is not the provider who makes it.',
+    }),
+    signing: t.field({
+      type: SigningSchemeEnum,
+      description:
+        "The form of an endpoint's signature from now on; left out: as before. In the overlap each secret signs in its own form. Not for sources.",
     }),
     overlapMs: t.int({
       required: true,
@@ -57,8 +64,16 @@ builder.mutationField('rotateSecret', (t) =>
     description: 'Replaces the secret of a source or an endpoint, with an overlap.',
     args: { input: t.arg({ type: RotateSecretInput, required: true, description: 'Whose, and how.' }) },
     resolve: async (_root, { input }, { services, viewer }) => {
-      const rotate = isId('ept', input.ownerId) ? rotateEndpointSecret : rotateSourceSecret
+      const isEndpoint = isId('ept', input.ownerId)
+      if (!isEndpoint && input.signing) return { kind: 'invalid' as const, issues: [notForSources] as const }
+      const rotate = isEndpoint ? rotateEndpointSecret : rotateSourceSecret
       return resultOf(await rotate(services, viewer, input), 'not-found', 'invalid', 'state-conflict')
     },
   }),
+)
+
+const notForSources = issue(
+  'MALFORMED',
+  ['input', 'signing'],
+  "A source's signatures are made by its senders: only those of an endpoint have a form to choose.",
 )

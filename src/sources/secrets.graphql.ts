@@ -8,6 +8,10 @@ export const SecretType = builder.objectRef<Secret>('Secret').implement({
     hint: t.exposeString('hint', {
       description: 'The last four characters, to tell secrets apart; empty for one of fewer than 16.',
     }),
+    publicKey: t.exposeString('publicKey', {
+      description: 'The public half (`whpk_…`) of an ed25519 secret that signs; null for symmetric ones.',
+      nullable: true,
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was set.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',

@@ -85,7 +85,7 @@ const PresetVerificationInput = builder.inputType('PresetVerificationInput', {
   }),
 })
 
-const HeaderCredentialInput = builder.inputType('HeaderCredentialInput', {
+export const HeaderCredentialInput = builder.inputType('HeaderCredentialInput', {
   description: 'A key in a header of its own.',
   fields: (t) => ({
     header: t.string({ required: true, description: "The header's name." }),
@@ -93,7 +93,7 @@ const HeaderCredentialInput = builder.inputType('HeaderCredentialInput', {
   }),
 })
 
-const BasicCredentialsInput = builder.inputType('BasicCredentialsInput', {
+export const BasicCredentialsInput = builder.inputType('BasicCredentialsInput', {
   description: 'User name and password.',
   fields: (t) => ({
     username: t.string({ required: true, description: 'The user name, without a colon.' }),

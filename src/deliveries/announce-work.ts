@@ -2,10 +2,10 @@ import type { DeliveryId, ProjectId } from '../kernel/ids.ts'
 import type { TaskQueue } from '../queue/index.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
 import { drainTask } from './drain.task.ts'
-import type { LeftDrains } from './leave-drains.ts'
+import type { Woken } from './leave-drain-tasks.ts'
 
 /** Deliveries that a transaction made due. */
-export interface AddedWork extends LeftDrains {
+export interface AddedWork extends Woken {
   readonly projectId: ProjectId
   readonly deliveryIds: readonly DeliveryId[]
 }

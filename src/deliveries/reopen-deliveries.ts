@@ -4,7 +4,7 @@ import type { TaskQueue } from '../queue/index.ts'
 import type { AddedWork } from './announce-work.ts'
 import type { Delivery } from './delivery.ts'
 import { type DeliveryRow, deliveryColumns, deliveryOf } from './delivery-rows.ts'
-import { leaveDrains } from './leave-drains.ts'
+import { leaveDrainTasks } from './leave-drain-tasks.ts'
 
 /** Deliveries as they now are, and what is to be announced after the commit. */
 export interface Reopened {
@@ -25,8 +25,8 @@ export async function reopenDeliveries(
   const rows = ids.length === 0 ? [] : await sql.query<DeliveryRow>(reopenText, [ids])
   const deliveries = rows.map(deliveryOf)
   const endpointIds = [...new Set(deliveries.map(({ endpointId }) => endpointId))].sort()
-  const left = await leaveDrains(queue, sql, endpointIds)
-  return { deliveries, work: { projectId, deliveryIds: ids, ...left } }
+  const woken = await leaveDrainTasks(queue, sql, { endpointIds, deliveryIds: [] })
+  return { deliveries, work: { projectId, deliveryIds: ids, ...woken } }
 }
 
 // Index: deliveries_pkey.

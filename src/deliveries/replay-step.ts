@@ -5,8 +5,8 @@ import type { NewOperation, OperationAtWork, OperationStep, StepTaker } from '..
 import type { TaskQueue } from '../queue/index.ts'
 import { announceWork } from './announce-work.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
-import { insertDeliveries, readSourceName, removeDeliveries } from './fan-out-statements.ts'
-import { leaveDrains } from './leave-drains.ts'
+import { insertDeliveries, readSourceName } from './fan-out-statements.ts'
+import { leaveDrainTasks } from './leave-drain-tasks.ts'
 import {
   type EndpointMatcher,
   type FilteringEndpoint,
@@ -197,9 +197,8 @@ async function deliver(
   const pairs = found.messages.filter(({ id }) => !existing.has(id)).map(({ sequence }) => ({ sequence, endpointId }))
   const { sourceId } = range
   const deliveryIds = await insertDeliveries(sql, { sourceId, pairs, operationId: operation.id })
-  const left = await leaveDrains(queue, sql, deliveryIds.length > 0 ? [endpointId] : [])
-  // Deleted since we read it, together with the task that cancels what is open: that one will not see our rows.
-  if (left.waking.length + left.drained.length === 0) await removeDeliveries(sql, deliveryIds, [endpointId])
+  const endpointIds = deliveryIds.length > 0 ? [endpointId] : []
+  const woken = await leaveDrainTasks(queue, sql, { endpointIds, deliveryIds })
   const { projectId } = operation
   const next: Progress = { ...progress, ranges: rangesAfter(progress.ranges, found.reached) }
   return {
@@ -207,7 +206,7 @@ async function deliver(
     progress: next,
     done: found.looked,
     skipped: found.looked - deliveryIds.length,
-    onCommitted: () => announceWork({ queue, notices }, { projectId, deliveryIds, ...left }),
+    onCommitted: () => announceWork({ queue, notices }, { projectId, deliveryIds, ...woken }),
   }
 }
 

@@ -3,6 +3,7 @@ import { purgeEndpoint } from '../endpoints/purge-endpoint.task.ts'
 import type { EndpointId, SourceId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import { fanOutTask } from '../messages/fan-out.task.ts'
+import { removeOldOperations, resumeOperations } from '../operations/index.ts'
 import type { TaskHandler, TaskQueue } from '../queue/index.ts'
 import { resumeRetention } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
@@ -32,11 +33,13 @@ export function createReconcile(deps: ReconcileDeps): TaskHandler<object> {
       sources: await resumePurgeOfSources(deps),
       endpoints: await resumePurgeOfEndpoints(deps),
       remainders: await resumeRetention(deps),
+      operations: await resumeOperations(deps),
     }
     const claims = await inSteps(run.closing, async () => (await deps.sql.query(claimsText, [stepRows])).length)
     const tickets = await inSteps(run.closing, () => removeExpiredTickets(deps.sql, stepRows))
+    const operations = await inSteps(run.closing, () => removeOldOperations(deps.sql, stepRows))
     const deliveries = await removeOutlived(deps.sql, run.closing)
-    deps.log.debug({ ...found, claims, tickets, deliveries }, 'reconciled')
+    deps.log.debug({ ...found, claims, tickets, forgotten: operations, deliveries }, 'reconciled')
   }
 }
 

@@ -33,7 +33,8 @@ export interface RequestInput {
 }
 
 /** The request of one attempt. Pure: no clock, no I/O. */
-export function requestOf({ endpoint, delivery, userAgent, signal, nowMs }: RequestInput): OutboundRequest {
+export function requestOf(input: RequestInput): OutboundRequest & { readonly body: Buffer } {
+  const { endpoint, delivery, userAgent, signal, nowMs } = input
   const { message } = delivery
   const { headers, body } = payloadOf(message, endpoint.payloadFormat)
   const signed = {

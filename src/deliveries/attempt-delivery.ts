@@ -49,6 +49,7 @@ export async function attemptDelivery(deps: AttemptDeps, input: AttemptInput): P
     attemptNumber: delivery.attemptNumber,
     outcome,
     decision: decideNext(result, input.endpoint.retryPolicy, Math.random()),
+    isProbe: delivery.isProbe,
   }
 }
 

@@ -7,7 +7,7 @@ import { purgeEndpoint } from '../endpoints/index.ts'
 import type { ProjectId, SourceId } from '../kernel/ids.ts'
 import { fanOutTask } from '../messages/index.ts'
 
-const quick = { delaysMs: [0, 30, 60] }
+const quick = { retryDelaysMs: [30, 60] }
 
 let world: DeliveryWorld
 let projectId: ProjectId
@@ -27,8 +27,8 @@ test('a delivery that fails is tried again until it is delivered, under the same
     response.statusCode = count < 3 ? 500 : 204
     response.end('answer \u0000')
   })
-  const { secret } = await world.createEndpoint(projectId, receiver.url)
-  await world.startWorker({ retryPolicy: quick })
+  const { secret } = await world.createEndpoint(projectId, receiver.url, null, quick)
+  await world.startWorker()
   const [messageId] = await world.publish(sourceId, 1, { body, contentType: 'application/cbor' })
   await until(async () => expect(await world.statuses()).toEqual({ delivered: 1 }))
 
@@ -70,8 +70,8 @@ test('a receiver answering 410 is never tried again', async () => {
     response.statusCode = 410
     response.end()
   })
-  await world.createEndpoint(projectId, receiver.url)
-  await world.startWorker({ retryPolicy: quick })
+  await world.createEndpoint(projectId, receiver.url, null, quick)
+  await world.startWorker()
   await world.publish(sourceId)
   await until(async () => expect(await world.statuses()).toEqual({ failed: 1 }))
   const rows = await world.sql.query(`select id from deliveries where next_attempt_at is not null`)
@@ -81,8 +81,8 @@ test('a receiver answering 410 is never tried again', async () => {
 
 test('after the last attempt a delivery has failed', async () => {
   const receiver = await world.startReceiver((response) => response.destroy())
-  await world.createEndpoint(projectId, receiver.url)
-  await world.startWorker({ retryPolicy: quick })
+  await world.createEndpoint(projectId, receiver.url, null, quick)
+  await world.startWorker()
   await world.publish(sourceId)
   await until(async () => expect(await world.statuses()).toEqual({ failed: 1 }))
   expect((await world.attempts()).map((attempt) => [attempt.number, attempt.failure])).toEqual([
@@ -303,8 +303,8 @@ test('an endpoint without a secret gets nothing, and is not looked at all the ti
 
 test('a message with a content type that cannot be sent fails by itself', async () => {
   const receiver = await world.startReceiver()
-  await world.createEndpoint(projectId, receiver.url)
-  await world.startWorker({ retryPolicy: { delaysMs: [0] } })
+  await world.createEndpoint(projectId, receiver.url, null, { retryDelaysMs: [] })
+  await world.startWorker()
   await world.publish(sourceId, 1, { contentType: 'text/\u0001' })
   await world.publish(sourceId)
   await until(async () => expect(await world.statuses()).toEqual({ delivered: 1, failed: 1 }))

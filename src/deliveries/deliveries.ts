@@ -7,6 +7,12 @@ import type { DeliveryId, EndpointId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { Bus } from '../live/bus.ts'
 import { fanOutTask } from '../messages/fan-out.task.ts'
+import {
+  createOperationNotices,
+  createOperationRunner,
+  operationConcurrency,
+  runOperation,
+} from '../operations/index.ts'
 import type { TaskQueue } from '../queue/index.ts'
 import { createRetain, retainConcurrency, retainTask } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
@@ -15,12 +21,15 @@ import { createDeliveryMeters } from './delivery-meters.ts'
 import { createDeliveryNotices, type DeliveryNotices } from './delivery-notices.ts'
 import { drainTask } from './drain.task.ts'
 import { createDrain, drainConcurrency } from './drain.ts'
+import { createEndpointWatch, type EndpointChange } from './endpoint-changes.ts'
 import { createFanOut, fanOutConcurrency } from './fan-out.ts'
 import { maintainTask } from './maintain.task.ts'
 import { createEndpointMatcher } from './match-endpoints.ts'
 import { createPromoter } from './promote.ts'
 import { createPurgeEndpoint, createPurgeSource } from './purge.ts'
 import { createReconcile } from './reconcile.ts'
+import { createReplayStep } from './replay-step.ts'
+import { createRetryStep } from './retry-deliveries.ts'
 import type { Settled } from './settle.ts'
 import { settledLine } from './settled-line.ts'
 import { createSettler } from './settler.ts'
@@ -58,6 +67,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   const sql = sqlOfPool(deps.pool)
   const notices = createDeliveryNotices(deps.bus)
   const meters = createDeliveryMeters(deps.metrics)
+  const watch = createEndpointWatch({ sql, onEndpointChanged: (change) => logChange(log, change) })
   const settler = createSettler({
     sql,
     instanceId: deps.instanceId,
@@ -66,10 +76,20 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
       meters.observe(batch, settled)
       if (settled.length > 0 && log.isLevelEnabled('info')) log.info(settledLine(batch, settled), 'deliveries settled')
       announce(notices, settled)
+      watch.afterBatch(batch, settled)
     },
   })
-  const drain = createDrain({ ...deps, userAgent: `Hookline/${deps.version}`, settler, notices })
-  const fanOut = createFanOut({ ...deps, notices, matcher: createEndpointMatcher(deps), notifyDrains })
+  const drain = createDrain({ ...deps, userAgent: `Hookline/${deps.version}`, settler, watch, notices })
+  const matcher = createEndpointMatcher(deps)
+  const fanOut = createFanOut({ ...deps, notices, matcher, notifyDrains })
+  const operate = createOperationRunner({
+    pool: deps.pool,
+    notices: createOperationNotices(deps.bus),
+    kinds: {
+      'replay-messages': createReplayStep({ queue, notices, matcher }),
+      'retry-deliveries': createRetryStep({ queue, notices }),
+    },
+  })
   const retain = createRetain({ sql, notices, log, metrics: deps.metrics, defaultMaxAgeHours })
   const intervalMs = deps.promoteIntervalMs ?? promoteIntervalMs
   const promoter = createPromoter({ sql, queue, log, intervalMs, defaultMaxAgeHours })
@@ -88,6 +108,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
       queue.handle(purgeSource, createPurgeSource({ sql, notices }), { concurrency: 1 })
       queue.handle(purgeEndpoint, createPurgeEndpoint({ sql, notices }), { concurrency: 1 })
       queue.handle(retainTask, retain, { concurrency: retainConcurrency })
+      queue.handle(runOperation, operate, { concurrency: operationConcurrency })
       queue.handle(maintainTask, createReconcile({ sql, queue, log }), { concurrency: 1 })
       stopListening = notices.onWork(drain.notify)
       promoter.start()
@@ -104,4 +125,16 @@ function announce(notices: DeliveryNotices, settled: readonly Settled[]): void {
     const ids: DeliveryId[] = group.map((one) => one.deliveryId)
     notices.changed(projectId, ids)
   }
+}
+
+// Of deliveries that are given up there may be thousands.
+function logChange(log: Logger, { kind, ...change }: EndpointChange): void {
+  if (kind === 'delivery-exhausted') log.info(change, 'a delivery was given up')
+  else log.warn(change, changeTexts[kind])
+}
+
+const changeTexts = {
+  'endpoint-disabled': 'an endpoint was disabled',
+  'breaker-opened': 'an endpoint fails: its deliveries wait, and single ones show whether it answers again',
+  'breaker-closed': 'an endpoint answers again',
 }

@@ -1,20 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from '../db/sql.ts'
 import type { ActiveEndpoint } from '../endpoints/index.ts'
-import type { EndpointId } from '../kernel/ids.ts'
+import type { DeliveryId, EndpointId } from '../kernel/ids.ts'
 import type { TaskRun } from '../queue/index.ts'
 import { type AttemptDeps, attemptDelivery } from './attempt-delivery.ts'
 import type { BodyBudget } from './body-budget.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
 import { cancelOpen, type DueDelivery, readDue } from './due-deliveries.ts'
+import type { EndpointWatch } from './endpoint-changes.ts'
 import type { HeldLease } from './held-leases.ts'
+import type { Settled, Settlement } from './settle.ts'
 import type { Settler } from './settler.ts'
 import type { Turn } from './turns.ts'
 import type { UnderWay } from './under-way.ts'
 
 /*
- * The sending half of a drain: reads pages of what is due and sends them, until nothing is due or the session has to
+ * The sending half of a drain: reads pages of what may be sent and sends it, until there is nothing or the session has to
  * end. Nothing is read before there is room to send it, and what could not be sent soon is read again: it may have been
  * called off meanwhile, and the bodies of a receiver that hangs would fill the memory.
+ *
+ * What holds an endpoint back as a whole (paused, throttled, an open breaker) stands in its state: then a page is empty.
+ * Each outcome that was settled tells whether that has changed, so that no more than what is under way goes out after it.
+ * Rate and concurrency are kept here, since the holder of the lease is the only one who sends.
  */
 export interface Session {
   readonly endpointId: EndpointId
@@ -24,15 +31,25 @@ export interface Session {
   readonly underWay: UnderWay
   /** When its turn is over, by `performance.now()`. */
   readonly endMs: number
+  /** What was read goes out no more: the endpoint is held back, or is to be probed first. */
+  isHeldBack: boolean
+  /** The breaker is open: one delivery goes, and the others wait for what comes of it. */
+  isProbing: boolean
+  /** The one that went. */
+  probe: DeliveryId | null
 }
 
-/** Why a session ends. Requests may still be under way, but for `idle`. */
-export type SessionEnd = 'idle' | 'unknown-endpoint' | 'closing' | 'turn-over' | 'lost'
+/** Why a session ends. Requests may still be under way, but for `idle` and `resting`. */
+export type SessionEnd =
+  | { readonly kind: 'idle' | 'unknown-endpoint' | 'closing' | 'turn-over' | 'lost' }
+  /** Its rate lets nothing more through for so long. */
+  | { readonly kind: 'resting'; readonly restMs: number }
 
 export interface SessionDeps extends AttemptDeps {
   readonly sql: Sql
   readonly endpoints: { byId(id: EndpointId): Promise<ActiveEndpoint | null> }
   readonly settler: Settler
+  readonly watch: EndpointWatch
   readonly notices: DeliveryNotices
   readonly bodies: BodyBudget
 }
@@ -45,6 +62,11 @@ const memoryWaitMs = 4_000
 /** While receivers are slow, new work of other processes is noticed by looking; ever more rarely while there is none. */
 const lookMs = { first: 1_000, longest: 8_000 }
 const lingerMs = 20
+/**
+ * Who has to wait longer for its rate lets go meanwhile, and makes room for others. But not for longer than the second:
+ * a rate that was raised is to hold soon.
+ */
+const paceMs = { shortest: 1_000, longest: 10_000 }
 
 /** @throws what an attempt or its settling threw. */
 export async function sendDue(deps: SessionDeps, session: Session): Promise<SessionEnd> {
@@ -55,53 +77,101 @@ export async function sendDue(deps: SessionDeps, session: Session): Promise<Sess
     if (early !== null) return early
     if (session.turn.takeNotice() || mustLook) {
       const page = await sendPage(deps, session)
-      if (page.kind === 'unknown-endpoint') return page.kind
-      if (page.kind === 'no-memory') await deps.bodies.room(page.bytes, memoryWaitMs)
+      const end = await afterPage(deps, session, page)
+      if (end !== null) return end
       waitMs = page.kind === 'none' ? Math.min(waitMs * 2, lookMs.longest) : lookMs.first
-      mustLook = page.kind === 'more' || page.kind === 'no-memory'
+      mustLook = page.kind !== 'none' && page.kind !== 'all'
       continue
     }
     const next = await waitForWork(session, waitMs)
-    if (next === 'idle') return next
+    if (next === 'idle') return { kind: next }
     mustLook = next === 'look'
   }
 }
 
+/** Waits for what the page lacked. @returns the session's end, if it is not worth the wait. */
+async function afterPage(deps: SessionDeps, { underWay, run }: Session, page: Page): Promise<SessionEnd | null> {
+  if (page.kind === 'unknown-endpoint') return { kind: page.kind }
+  if (page.kind === 'no-memory') await deps.bodies.room(page.bytes, memoryWaitMs)
+  if (page.kind !== 'paced') return null
+  if (underWay.isEmpty() && page.waitMs > paceMs.shortest) {
+    return { kind: 'resting', restMs: Math.min(page.waitMs, paceMs.longest) }
+  }
+  await sleep(Math.min(page.waitMs, paceMs.shortest), null, { signal: run.closing }).catch(() => undefined)
+  return null
+}
+
 function endOf({ run, lease, underWay, endMs }: Session): SessionEnd | null {
   underWay.throwIfFailed()
-  if (run.closing.aborted) return 'closing'
-  if (!lease.isHeld()) return 'lost'
-  return performance.now() > endMs ? 'turn-over' : null
+  if (run.closing.aborted) return { kind: 'closing' }
+  if (!lease.isHeld()) return { kind: 'lost' }
+  return performance.now() > endMs ? { kind: 'turn-over' } : null
 }
 
 /** `all`: what was found is under way, and there was no more. `more`: there may be more. */
-type Page = { readonly kind: 'none' | 'all' | 'more' | 'unknown-endpoint' } | NoMemory
-
-interface NoMemory {
-  readonly kind: 'no-memory'
-  /** Of the body that has to wait. */
-  readonly bytes: number
-}
+type Page =
+  | { readonly kind: 'none' | 'all' | 'more' | 'unknown-endpoint' }
+  /** The body of so many bytes has to wait. */
+  | { readonly kind: 'no-memory'; readonly bytes: number }
+  /** The endpoint's rate lets nothing through for so long. */
+  | { readonly kind: 'paced'; readonly waitMs: number }
 
 async function sendPage(deps: SessionDeps, session: Session): Promise<Page> {
-  const { endpointId, underWay } = session
+  const { underWay } = session
   if (!(await underWay.room(pageAgeMs))) return { kind: 'more' }
-  const page = await readDue(deps.sql, endpointId, underWay.ids(), pageLimits)
+  session.isHeldBack = false
+  const page = await readPage(deps, session)
+  if (page === null) return { kind: 'unknown-endpoint' }
   if (page.length === 0) return { kind: 'none' }
   const staleMs = performance.now() + pageAgeMs
   let pageBytes = 0
   for (const delivery of page) {
     if (!(await underWay.room(staleMs - performance.now()))) return { kind: 'more' }
-    // Asked for each, since it costs nothing: what is not under way yet goes by what the client has chosen meanwhile.
-    const endpoint = await deps.endpoints.byId(endpointId)
-    if (endpoint === null) return { kind: 'unknown-endpoint' }
-    if (endOf(session) !== null) return { kind: 'more' }
-    const bytes = delivery.message?.body.length ?? 0
-    if (!deps.bodies.tryTake(bytes)) return { kind: 'no-memory', bytes }
-    start(deps, session, endpoint, delivery)
-    pageBytes += bytes
+    const obstacle = await sendOne(deps, session, delivery)
+    if (obstacle !== null) return obstacle
+    pageBytes += bytesOf(delivery)
   }
   return { kind: page.length === pageLimits.maxRows || pageBytes >= pageLimits.maxBytes ? 'more' : 'all' }
+}
+
+/** @returns null when it is under way. */
+async function sendOne(deps: SessionDeps, session: Session, delivery: DueDelivery): Promise<Page | null> {
+  // Asked for each, since it costs nothing: what is not under way yet goes by what the client has chosen meanwhile.
+  const endpoint = await deps.endpoints.byId(session.endpointId)
+  if (endpoint === null) return { kind: 'unknown-endpoint' }
+  if (endOf(session) !== null || session.isHeldBack) return { kind: 'more' }
+  // Notice is given when it is known what came of the one that went.
+  if (delivery.isProbe && session.probe !== null) return { kind: 'none' }
+  const bytes = bytesOf(delivery)
+  if (!deps.bodies.tryTake(bytes)) return { kind: 'no-memory', bytes }
+  const waitMs = session.lease.pace.take(endpoint.rateLimit)
+  if (waitMs > 0) {
+    deps.bodies.give(bytes)
+    return { kind: 'paced', waitMs }
+  }
+  start(deps, session, endpoint, delivery)
+  return null
+}
+
+function bytesOf({ message }: DueDelivery): number {
+  return message?.body.length ?? 0
+}
+
+/** @returns null when the endpoint is gone. */
+async function readPage(deps: SessionDeps, session: Session): Promise<DueDelivery[] | null> {
+  const { endpointId, lease, underWay, isProbing } = session
+  const endpoint = await deps.endpoints.byId(endpointId)
+  if (endpoint === null) return null
+  underWay.bound(endpoint.maxConcurrency)
+  return await readDue(deps.sql, {
+    endpointId,
+    except: underWay.ids(),
+    isOrdered: endpoint.isOrdered,
+    // Every other probe is one of the latest: behind many that the endpoint fails at there may be one that it does not.
+    first: isProbing && lease.number % 2 === 0 ? 'latest-due' : 'longest-due',
+    ...pageLimits,
+    ...(isProbing ? { maxRows: 1 } : {}),
+  })
 }
 
 function start(deps: SessionDeps, session: Session, endpoint: ActiveEndpoint, delivery: DueDelivery): void {
@@ -111,13 +181,27 @@ function start(deps: SessionDeps, session: Session, endpoint: ActiveEndpoint, de
     underWay.add(delivery.id, Promise.resolve(), () => callOff(deps, delivery))
     return
   }
+  if (delivery.isProbe) session.probe = delivery.id
   const input = { lease, endpoint, delivery: { ...delivery, message }, signal: run.signal }
   const sending = attemptDelivery(deps, input).finally(() => deps.bodies.give(message.body.length))
   underWay.add(delivery.id, sending, async (settlement) => {
     if (settlement.outcome.response !== null) underWay.widen()
     const settled = await deps.settler.settle(settlement)
-    if (settled?.holdsLease === false) lease.markLost()
+    if (session.probe === delivery.id) session.probe = null
+    if (settled === null) return
+    heed(session, endpoint, settlement, settled)
+    await deps.watch.afterAttempt(endpoint, settlement, settled)
   })
+}
+
+/** Goes by what settling told of the endpoint. */
+function heed(session: Session, endpoint: ActiveEndpoint, { isProbe }: Settlement, settled: Settled): void {
+  const { lease, turn } = session
+  if (!settled.holdsLease) lease.markLost()
+  if (!settled.maySend) session.isHeldBack = true
+  session.isProbing = settled.breaker === 'open'
+  // What waited for this one may go now; nobody else will say so.
+  if (isProbe || endpoint.isOrdered) turn.notify()
 }
 
 async function callOff({ sql, notices }: SessionDeps, { id }: DueDelivery): Promise<void> {

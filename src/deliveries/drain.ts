@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { sqlOfPool, withTransaction } from '../db/sql.ts'
 import type { EndpointId } from '../kernel/ids.ts'
+import { unreachable } from '../kernel/unreachable.ts'
 import type { TaskHandler, TaskQueue, TaskRun } from '../queue/index.ts'
 import { createBodyBudget } from './body-budget.ts'
 import { drainTask, drainTaskFor } from './drain.task.ts'
@@ -27,7 +28,9 @@ import { createUnderWay } from './under-way.ts'
  * without a lease. For the same reason fan-out leaves no task for an endpoint whose lease is held.
  *
  * A run ends early, with work left, when the process stops (the task is postponed), when its turn has been long (a new
- * task goes to the end of the line) or when something unexpected fails (the endpoint rests for a while).
+ * task goes to the end of the line), when the endpoint's rate lets nothing through for a while or when something unexpected
+ * fails (the endpoint rests). An endpoint that is held back has nothing to be sent; the promoter finds it when its time
+ * has come.
  */
 export interface Drain {
   readonly handler: TaskHandler<{ endpointId: EndpointId }>
@@ -84,11 +87,18 @@ interface Turned {
 }
 
 async function drain(deps: Deps, turned: Turned): Promise<void> {
-  const session = { ...turned, underWay: createUnderWay(), endMs: performance.now() + turnMs }
+  const session: Session = {
+    ...turned,
+    underWay: createUnderWay(),
+    endMs: performance.now() + turnMs,
+    isHeldBack: false,
+    isProbing: turned.lease.isProbing,
+    probe: null,
+  }
   const { endpointId, lease, run, underWay } = session
   try {
     let end = await sendDue(deps, session)
-    while (end === 'idle' && !(await letGoOfIdle(deps, session))) end = await sendDue(deps, session)
+    while (end.kind === 'idle' && !(await letGoOfIdle(deps, session))) end = await sendDue(deps, session)
     await underWay.allEnded()
     underWay.throwIfFailed()
     await leave(deps, session, end)
@@ -96,15 +106,15 @@ async function drain(deps: Deps, turned: Turned): Promise<void> {
     await underWay.allEnded()
     if (run.signal.aborted) run.postpone()
     else deps.log.warn({ err: error, endpointId }, 'draining an endpoint failed; it rests')
-    await letGo(deps.sql, lease, deps.instanceId, run.signal.aborted ? 0 : restMs)
+    await letGo(deps.sql, lease, { ...lease.lettingGo(), delayMs: run.signal.aborted ? 0 : restMs })
   }
 }
 
 /** @returns false when work has come in meanwhile. */
-async function letGoOfIdle({ pool, instanceId }: Deps, { turn, run, lease }: Session): Promise<boolean> {
+async function letGoOfIdle({ pool }: Deps, { turn, run, lease }: Session): Promise<boolean> {
   turn.close()
   const result = await withTransaction(pool, async (transaction) => {
-    const freed = await letGoIfIdle(transaction, lease, instanceId)
+    const freed = await letGoIfIdle(transaction, lease, lease.lettingGo())
     if (freed !== 'due') await run.settle(transaction)
     return freed
   })
@@ -113,15 +123,29 @@ async function letGoOfIdle({ pool, instanceId }: Deps, { turn, run, lease }: Ses
 }
 
 async function leave(deps: Deps, { endpointId, lease, run }: Session, end: SessionEnd): Promise<void> {
-  if (end === 'idle' || end === 'lost') return
-  if (end === 'closing') run.postpone()
-  // Without a secret that counts: the client may add one. Of a deleted endpoint there is no lease to let go of.
-  const delayMs = end === 'unknown-endpoint' ? restMs : 0
-  if (end !== 'turn-over') return await letGo(deps.sql, lease, deps.instanceId, delayMs)
-  await withTransaction(deps.pool, async (transaction) => {
-    await letGo(transaction, lease, deps.instanceId)
-    await run.settle(transaction)
-    await deps.queue.enqueue(transaction, drainTask, [drainTaskFor(endpointId)])
-  })
-  deps.queue.wake(drainTask)
+  const leaving = lease.lettingGo()
+  switch (end.kind) {
+    case 'idle':
+    case 'lost':
+      return
+    case 'closing':
+      run.postpone()
+      return await letGo(deps.sql, lease, leaving)
+    case 'unknown-endpoint':
+      // Without a secret that counts: the client may add one. Of a deleted endpoint there is no lease to let go of.
+      return await letGo(deps.sql, lease, { ...leaving, delayMs: restMs })
+    case 'resting':
+      // The promoter finds it when the rest is over.
+      return await letGo(deps.sql, lease, { ...leaving, delayMs: end.restMs })
+    case 'turn-over':
+      await withTransaction(deps.pool, async (transaction) => {
+        await letGo(transaction, lease, leaving)
+        await run.settle(transaction)
+        await deps.queue.enqueue(transaction, drainTask, [drainTaskFor(endpointId)])
+      })
+      deps.queue.wake(drainTask)
+      return
+    default:
+      unreachable(end)
+  }
 }

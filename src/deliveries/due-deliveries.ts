@@ -1,6 +1,8 @@
 import type { Sql } from '../db/sql.ts'
+import { maySendTo } from '../endpoints/endpoint-state.ts'
 import type { DeliveryId, EndpointId, ProjectId } from '../kernel/ids.ts'
 import type { SentMessage } from './payload-form.ts'
+import { dueText, headsText } from './sendable.ts'
 
 /** A delivery that is due, with what its request is made of. */
 export interface DueDelivery {
@@ -9,6 +11,8 @@ export interface DueDelivery {
   readonly attemptNumber: number
   /** The same, counted since its retries last began afresh: the retry policy goes by it. */
   readonly attemptOfRound: number
+  /** It is to show whether anybody answers: until it has, nothing else may go. */
+  readonly isProbe: boolean
   /** Null when it is gone: there is nothing to send any more. */
   readonly message: SentMessage | null
 }
@@ -20,27 +24,28 @@ export interface DueLimits {
   readonly maxBytes: number
 }
 
-/**
- * What is due for an endpoint, the longest overdue first.
- *
- * @param except those already under way.
- */
-export async function readDue(
-  sql: Sql,
-  endpointId: EndpointId,
-  except: readonly DeliveryId[],
-  limits: DueLimits,
-): Promise<DueDelivery[]> {
-  const values = [endpointId, except, limits.maxRows, limits.maxBytes]
-  const rows = await sql.query<DueRow>(dueText, values)
+export interface DueQuery extends DueLimits {
+  readonly endpointId: EndpointId
+  /** Those already under way. */
+  readonly except: readonly DeliveryId[]
+  /** Of each source only the first that is not finished, and not before all up to it has been fanned out. */
+  readonly isOrdered: boolean
+  readonly first: 'longest-due' | 'latest-due'
+}
+
+/** What may be sent to an endpoint now: nothing while it is held back. */
+export async function readDue(sql: Sql, query: DueQuery): Promise<DueDelivery[]> {
+  const { endpointId, except, isOrdered, first, maxRows, maxBytes } = query
+  const text = texts[isOrdered ? 'ordered' : 'unordered'][first]
+  const rows = await sql.query<DueRow>(text, [endpointId, except, maxRows, maxBytes])
   return rows.map(dueDeliveryOf)
 }
 
-function dueDeliveryOf({ deliveryId, attemptCount, retriesFrom, body, ...row }: DueRow): DueDelivery {
+function dueDeliveryOf({ deliveryId, attemptCount, retriesFrom, isProbe, body, ...row }: DueRow): DueDelivery {
   // Of a message that is gone all columns are null; of any other only those that may be.
   const message = body === null ? null : { ...row, body }
   const attemptNumber = attemptCount + 1
-  return { id: deliveryId, attemptNumber, attemptOfRound: attemptNumber - retriesFrom, message }
+  return { id: deliveryId, attemptNumber, attemptOfRound: attemptNumber - retriesFrom, isProbe, message }
 }
 
 /** Calls off what has nothing to send. */
@@ -55,14 +60,15 @@ interface DueRow extends Omit<SentMessage, 'body'> {
   deliveryId: DeliveryId
   attemptCount: number
   retriesFrom: number
+  isProbe: boolean
   body: Buffer | null
 }
 
 // The id breaks the ties of one fan-out, in order of sequence. The running sum ends the page by bytes without reading
 // the bodies beyond. Indexes: deliveries_due_index, messages_pkey, sources_pkey.
-const dueText = `
+const pageText = (picked: string) => `
   select d.id as "deliveryId", d.attempt_count as "attemptCount", d.retries_from as "retriesFrom",
-         d.message_id as id, d.received_at as "receivedAt",
+         ${stateOf(`s.breaker = 'open'`)} as "isProbe", d.message_id as id, d.received_at as "receivedAt",
          d.content_type as "contentType", d.body, d.event_id as "eventId", d.event_source as "eventSource",
          d.event_type as "eventType", d.event_subject as "eventSubject", d.event_time as "eventTime",
          d.event_data_schema as "eventDataSchema", d.event_extensions as "eventExtensions",
@@ -70,18 +76,39 @@ const dueText = `
     from (select d.*, m.received_at, m.content_type, m.body, m.event_id, m.event_source, m.event_type,
                  m.event_subject, m.event_time, m.event_data_schema, m.event_extensions,
                  sum(octet_length(m.body)) over (order by d.next_attempt_at, d.id rows unbounded preceding) as bytes
-            from (select d.id, d.source_id, d.sequence, d.message_id, d.attempt_count, d.retries_from,
-                         d.next_attempt_at
-                    from deliveries as d
-                   where d.endpoint_id = $1::text
-                     and d.next_attempt_at <= now()
-                     and d.id <> all($2::text[])
-                   order by d.next_attempt_at, d.id
-                   limit $3::int) as d
+            from (${picked}) as d
             left join messages as m on m.source_id = d.source_id and m.sequence = d.sequence) as d
    where d.body is null
       or d.bytes - octet_length(d.body) < $4::bigint
    order by d.next_attempt_at, d.id`
+
+const stateOf = (value: string) => `(select ${value} from endpoint_states as s where s.endpoint_id = $1::text)`
+
+// What holds the endpoint back is looked at once, before anything is read.
+const sendable = `${stateOf(maySendTo('s'))} and d.id <> all($2::text[])`
+
+const texts = {
+  unordered: {
+    'longest-due': pageText(`${dueText('$1::text')} and ${sendable} order by d.next_attempt_at, d.id limit $3::int`),
+    'latest-due': pageText(
+      `${dueText('$1::text')} and ${sendable} order by d.next_attempt_at desc, d.id desc limit $3::int`,
+    ),
+  },
+  ordered: {
+    'longest-due': pageText(headsPage('')),
+    'latest-due': pageText(headsPage('desc')),
+  },
+}
+
+function headsPage(direction: '' | 'desc'): string {
+  return `
+    select d.*
+      from (${headsText('$1::text')}) as d
+     where d.next_attempt_at <= now()
+       and ${sendable}
+     order by d.next_attempt_at ${direction}, d.id ${direction}
+     limit $3::int`
+}
 
 // Index: deliveries_pkey.
 const cancelText = `

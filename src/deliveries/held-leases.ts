@@ -1,14 +1,27 @@
 import type { Sql } from '../db/sql.ts'
 import type { EndpointId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
-import { type Lease, type LockedRows, leaseMs, renewIntervalMs, renewLeases, takeLease } from './lease.ts'
+import {
+  type Lease,
+  type LettingGo,
+  type LockedRows,
+  leaseMs,
+  renewIntervalMs,
+  renewLeases,
+  type TakenLease,
+  takeLease,
+} from './lease.ts'
+import { createPace, type Pace } from './pace.ts'
 
 /** The leases of this process, renewed together. */
 export interface HeldLeases {
   take(endpointId: EndpointId): Promise<HeldLease | null>
 }
 
-export interface HeldLease extends Lease {
+export interface HeldLease extends Omit<TakenLease, 'rateLog' | 'takenAtMs'> {
+  readonly pace: Pace
+  /** What is to be left behind as things stand. */
+  lettingGo(): LettingGo
   /** By our own clock, with a margin: whoever asks before each request never sends long after another has taken over. */
   isHeld(): boolean
   /** Someone found out that the lease is another's. */
@@ -67,8 +80,13 @@ export function createHeldLeases({ sql, instanceId, log }: HeldLeasesDeps): Held
       if (lease === null) return null
       expiries.set(lease, startMs + leaseMs)
       renewing ??= setInterval(() => void renewAll(), renewIntervalMs)
+      const { rateLog, takenAtMs, ...kept } = lease
+      const readMs = performance.now()
+      const pace = createPace(rateLog, () => takenAtMs + performance.now() - readMs)
       return {
-        ...lease,
+        ...kept,
+        pace,
+        lettingGo: () => ({ instanceId, rateLog: pace.text() }),
         isHeld: () => (expiries.get(lease) ?? 0) - marginMs > performance.now(),
         markLost: () => void expiries.delete(lease),
         forget: () => forget(lease),

@@ -20,7 +20,6 @@
  * Whatever process dies when: the delivery's row still says that it is due, so that it is attempted again, under the
  * same id. Clients read by the **store** and follow changes by `watchDeliveries`.
  */
-export { type RetryPolicy, standardRetryPolicy } from './decide-next.ts'
 export { createDeliveries, type Deliveries, type DeliveriesDeps } from './deliveries.ts'
 export type { Attempt, Delivery, DeliveryFilter, DeliveryStatus } from './delivery.ts'
 export { createDeliveryStore, type DeliveryPage, type DeliveryQuery, type DeliveryStore } from './delivery-store.ts'

@@ -1,11 +1,15 @@
 import type { Sql } from '../db/sql.ts'
+import { maySendTo } from '../endpoints/endpoint-state.ts'
 import type { EndpointId } from '../kernel/ids.ts'
+import { hasWork } from './sendable.ts'
 
 /*
  * Who may send to an endpoint. A row of `endpoint_states` per endpoint:
  *
  *   free ──take (number + 1)──▶ held ──let go──▶ free
  *                                 └──expires───▶ free (its holder died, or lost the database)
+ *
+ * Nobody takes the lease of an endpoint that is held back: whoever comes later finds it when it may be sent to again.
  *
  * The holder renews well before the end, and stops sending by its own clock when it could not. What it settles later
  * is fenced by the number, which rises with each holder.
@@ -23,11 +27,30 @@ export const leaseMs = 15_000
 /** Several chances to renew before the end. */
 export const renewIntervalMs = 4_000
 
-/** @returns null when someone else holds it, or the endpoint is gone. */
-export async function takeLease(sql: Sql, endpointId: EndpointId, instanceId: string): Promise<Lease | null> {
-  const rows = await sql.query<{ number: number }>(takeText, [endpointId, instanceId, leaseMs], 'lease-take')
+export interface TakenLease extends Lease {
+  /** What the last holder left of its pace. */
+  readonly rateLog: string | null
+  /** By the database's clock. */
+  readonly takenAtMs: number
+  /** The breaker is half-open: one attempt may go, to see whether somebody answers. */
+  readonly isProbing: boolean
+}
+
+/** What a holder leaves behind. */
+export interface LettingGo {
+  readonly instanceId: string
+  readonly rateLog: string | null
+}
+
+/** @returns null when someone else holds it, the endpoint is held back, or it is gone. */
+export async function takeLease(sql: Sql, endpointId: EndpointId, instanceId: string): Promise<TakenLease | null> {
+  const rows = await sql.query<Omit<TakenLease, 'endpointId'>>(
+    takeText,
+    [endpointId, instanceId, leaseMs],
+    'lease-take',
+  )
   const [row] = rows
-  return row === undefined ? null : { endpointId, number: row.number }
+  return row === undefined ? null : { endpointId, ...row }
 }
 
 /**
@@ -47,22 +70,30 @@ export async function renewLeases(
 }
 
 /**
- * Lets go if nothing is due, within a transaction: whoever adds due work locks the same row before it commits, so that
- * it is either seen here or finds the lease free.
+ * Lets go if nothing is to be sent now, within a transaction: whoever adds due work locks the same row before it commits,
+ * so that it is either seen here or finds the lease free.
  *
  * @returns `due`: nothing was changed, go on; `lost`: someone else holds the lease by now.
  */
-export async function letGoIfIdle(sql: Sql, lease: Lease, instanceId: string): Promise<'free' | 'due' | 'lost'> {
+export async function letGoIfIdle(
+  sql: Sql,
+  lease: Lease,
+  { instanceId, rateLog }: LettingGo,
+): Promise<'free' | 'due' | 'lost'> {
   const values = [lease.endpointId, lease.number, instanceId]
   const held = await sql.query(lockText, values, 'lease-lock')
   if (held.length === 0) return 'lost'
-  const released = await sql.query(releaseIfIdleText, [lease.endpointId])
+  const released = await sql.query(releaseIfIdleText, [lease.endpointId, rateLog])
   return released.length === 1 ? 'free' : 'due'
 }
 
 /** Lets go in any case; with a delay nobody else takes the lease before it is over. */
-export async function letGo(sql: Sql, lease: Lease, instanceId: string, delayMs = 0): Promise<void> {
-  await sql.query(releaseText, [lease.endpointId, lease.number, instanceId, delayMs])
+export async function letGo(
+  sql: Sql,
+  lease: Lease,
+  { instanceId, rateLog, delayMs = 0 }: LettingGo & { readonly delayMs?: number },
+): Promise<void> {
+  await sql.query(releaseText, [lease.endpointId, lease.number, instanceId, rateLog, delayMs])
 }
 
 /** Frees every endpoint. For a start that knows to be alone: whoever holds a lease then has died. */
@@ -74,13 +105,15 @@ export async function releaseAllLeases(sql: Sql): Promise<void> {
 
 // Waits for a transaction that has just added work, so that what is read afterwards includes it.
 const takeText = `
-  update endpoint_states
-     set lease_number = lease_number + 1,
+  update endpoint_states as s
+     set lease_number = s.lease_number + 1,
          leased_by = $2::text,
          lease_expires_at = now() + make_interval(secs => $3::float8 / 1000)
-   where endpoint_id = $1::text
-     and (lease_expires_at is null or lease_expires_at <= now())
-  returning lease_number as number`
+   where s.endpoint_id = $1::text
+     and (s.lease_expires_at is null or s.lease_expires_at <= now())
+     and ${maySendTo('s')}
+  returning s.lease_number as number, s.rate_log as "rateLog", s.breaker = 'open' as "isProbing",
+            extract(epoch from clock_timestamp())::float8 * 1000 as "takenAtMs"`
 
 // Locks in order of key, like all that lock several of these rows.
 const renewText = (locking: string) => `
@@ -109,22 +142,18 @@ const lockText = `
      for no key update`
 
 // The clock and not now(): work that was committed while we waited for the lock may be younger than our transaction.
-// Index: deliveries_due_index.
 const releaseIfIdleText = `
   update endpoint_states as s
-     set leased_by = null, lease_expires_at = null
+     set leased_by = null, lease_expires_at = null, rate_log = $2::text
    where s.endpoint_id = $1::text
-     and not exists (
-       select
-         from deliveries as d
-        where d.endpoint_id = $1::text
-          and d.next_attempt_at <= clock_timestamp())
+     and not ${hasWork('s', 'clock_timestamp()')}
   returning s.endpoint_id`
 
 const releaseText = `
   update endpoint_states
      set leased_by = null,
-         lease_expires_at = case when $4::float8 > 0 then now() + make_interval(secs => $4::float8 / 1000) end
+         lease_expires_at = case when $5::float8 > 0 then now() + make_interval(secs => $5::float8 / 1000) end,
+         rate_log = $4::text
    where endpoint_id = $1::text
      and lease_number = $2::bigint
      and leased_by = $3::text`

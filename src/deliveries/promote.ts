@@ -6,9 +6,11 @@ import type { TaskQueue } from '../queue/index.ts'
 import { leaveRetention } from '../retention/index.ts'
 import { drainTask, drainTaskFor } from './drain.task.ts'
 import { maintainTask } from './maintain.task.ts'
+import { hasWork } from './sendable.ts'
 
 /**
- * Leaves drain tasks for endpoints whose deliveries have fallen due: retries, and what a dead process had under way.
+ * Leaves drain tasks for endpoints whose deliveries have fallen due: retries, what a dead process had under way, and what
+ * was held back by a throttle or a breaker whose time has come.
  * Now and then it also leaves the task that maintains all, and tasks for sources that keep more than they may. Every
  * process looks; a task that waits already is not left twice.
  */
@@ -85,7 +87,7 @@ function looksOf(deps: PromoterDeps): Look[] {
   ]
 }
 
-/** One look. @returns the endpoints that have due deliveries and nobody who sends them. */
+/** One look. @returns the endpoints that may be sent to and have due deliveries, but nobody who sends them. */
 export async function promoteDue({ sql, queue }: Pick<PromoterDeps, 'sql' | 'queue'>): Promise<EndpointId[]> {
   const rows = await sql.query<{ endpoint_id: EndpointId }>(dueText, [maxEndpoints])
   // The order in which fan-out leaves such tasks: whoever inserts one waits for those who insert the same one.
@@ -101,18 +103,10 @@ async function leaveMaintenance({ sql, queue }: PromoterDeps): Promise<void> {
   await queue.enqueue(sql, maintainTask, [task])
 }
 
-// One probe per endpoint that nobody drains, whatever the number of deliveries; the limit inside keeps the planner from
-// reading all of them at once. Those waiting longest come first by chance only: the next look finds the rest.
-// Index: deliveries_due_index.
+// Who waits longest comes first by chance only: the next look finds the rest.
 const dueText = `
   select s.endpoint_id
     from endpoint_states as s
-   cross join lateral (
-     select
-       from deliveries as d
-      where d.endpoint_id = s.endpoint_id
-        and d.next_attempt_at <= now()
-      limit 1) as due
-   where s.lease_expires_at is null
-      or s.lease_expires_at <= now()
+   where (s.lease_expires_at is null or s.lease_expires_at <= now())
+     and ${hasWork('s')}
    limit $1::int`

@@ -41,7 +41,7 @@ async function lease(endpoint = endpointId, instanceId = 'me'): Promise<Lease> {
 function settlement(
   deliveryId: DeliveryId,
   held: Lease,
-  over: { status?: number; decision?: Decision } = {},
+  over: { status?: number; decision?: Partial<Decision> } = {},
 ): Settlement {
   const status = over.status ?? 500
   return {
@@ -63,9 +63,16 @@ function settlement(
       failureDetail: status === 200 ? null : 'with \u0000',
       retryAfter: null,
     },
-    decision: over.decision ?? (status === 200 ? { kind: 'delivered' } : { kind: 'retry', delayMs: 60_000 }),
+    decision: {
+      throttleMs: null,
+      ...(status === 200 ? { kind: 'delivered' } : { kind: 'retry', delayMs: 60_000 }),
+      ...over.decision,
+    } as Decision,
+    isProbe: false,
   }
 }
+
+const leaving = { instanceId: 'me', rateLog: null }
 
 const settleNow = (batch: Settlement[], lockedRows: LockedRows = 'skip') =>
   settle(world.sql, batch, { instanceId: 'me', lockedRows })
@@ -77,7 +84,7 @@ async function stateOf(id: DeliveryId) {
 test('an attempt and what follows from it are written together, whatever bytes came back', async () => {
   const id = await openDelivery()
   const [settled] = await settleNow([settlement(id, await lease())])
-  expect(settled).toEqual({ deliveryId: id, projectId, status: 'retrying', holdsLease: true })
+  expect(settled).toMatchObject({ deliveryId: id, projectId, status: 'retrying', holdsLease: true })
   expect(await stateOf(id)).toMatchObject({ status: 'retrying', attempt_count: 1 })
   const [attempt] = await world.sql.query(`select response_body, response_headers, failure_detail from attempts`)
   expect(attempt).toEqual({
@@ -106,7 +113,7 @@ test('an outcome of an attempt that was counted already decides nothing', async 
   const id = await openDelivery()
   const held = await lease()
   await settleNow([settlement(id, held)])
-  const given = settlement(id, held, { decision: { kind: 'failed' } })
+  const given = settlement(id, held, { decision: { kind: 'failed', isGone: false } })
   expect(await settleNow([given])).toMatchObject([{ status: null, holdsLease: true }])
   expect(await stateOf(id)).toMatchObject({ status: 'retrying', attempt_count: 1 })
   expect(await world.attempts()).toHaveLength(2)
@@ -195,10 +202,10 @@ test('an outcome of a delivery that is gone comes to nothing', async () => {
 test('a lease is one holder’s until it lets go or runs out', async () => {
   const held = await lease()
   expect(await takeLease(world.sql, endpointId, 'other')).toBeNull()
-  expect(await withTransaction(world.pool, (sql) => letGoIfIdle(sql, held, 'me'))).toBe('free')
+  expect(await withTransaction(world.pool, (sql) => letGoIfIdle(sql, held, leaving))).toBe('free')
   const second = await lease(endpointId, 'other')
   expect(second.number).toBe(held.number + 1)
-  expect(await withTransaction(world.pool, (sql) => letGoIfIdle(sql, held, 'me'))).toBe('lost')
+  expect(await withTransaction(world.pool, (sql) => letGoIfIdle(sql, held, leaving))).toBe('lost')
 })
 
 test('leases are renewed together, and only by who holds them', async () => {
@@ -219,7 +226,7 @@ test('nobody lets go of an endpoint while work for it is being committed', async
   const held = await lease()
   const letting = await withTransaction(world.pool, async (sql) => {
     await sql.query(`select from endpoint_states where endpoint_id = $1 for no key update`, [endpointId])
-    const result = withTransaction(world.pool, (other) => letGoIfIdle(other, held, 'me'))
+    const result = withTransaction(world.pool, (other) => letGoIfIdle(other, held, leaving))
     await until(async () => {
       const waiting = await world.sql.query(
         `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,

@@ -1,7 +1,8 @@
 import type { Sql } from '../db/sql.ts'
+import { maySendTo } from '../endpoints/endpoint-state.ts'
 import type { AttemptId, DeliveryId, ProjectId } from '../kernel/ids.ts'
 import type { AttemptOutcome } from '../outbound/outbound.ts'
-import type { Decision } from './decide-next.ts'
+import { type Decision, isOutage } from './decide-next.ts'
 import type { DeliveryStatus } from './delivery.ts'
 import type { Lease, LockedRows } from './lease.ts'
 
@@ -12,6 +13,9 @@ import type { Lease, LockedRows } from './lease.ts'
  * it was made is still the endpoint's, and the delivery is open and has had as many attempts as it had when this one
  * began. An outcome that is stale decides nothing, with one exception: what a receiver has accepted is delivered,
  * whatever we decided meanwhile, be it another attempt, giving up or calling off; all else would be untrue.
+ *
+ * What passes the fence also tells how the endpoint is doing (see endpoint-state.ts for what follows from it), unless the
+ * attempt began before the endpoint was last resumed.
  *
  * Locks are taken deliveries first, then states, both in order of key, like everywhere. The usual form skips rows that
  * someone holds, so that a batch of many endpoints never waits for one of them; what was skipped is settled by itself,
@@ -25,6 +29,8 @@ export interface Settlement {
   readonly attemptNumber: number
   readonly outcome: AttemptOutcome
   readonly decision: Decision
+  /** It was let through by an open breaker, to see whether anybody answers. */
+  readonly isProbe: boolean
 }
 
 export interface Settled {
@@ -34,6 +40,14 @@ export interface Settled {
   readonly status: DeliveryStatus | null
   /** False: the lease is another's, so that nothing more can be decided under it. */
   readonly holdsLease: boolean
+  /** Whether the outcome told how the endpoint is doing. */
+  readonly counts: boolean
+  /** The endpoint after the batch. Of one that was deleted: as if it could be sent to. */
+  readonly maySend: boolean
+  readonly breaker: 'closed' | 'open'
+  /** Before the batch. */
+  readonly breakerBefore: 'closed' | 'open'
+  readonly failingSince: Date | null
 }
 
 /** @returns in no order; without those whose rows were locked (`skip`) or are gone. */
@@ -42,20 +56,7 @@ export async function settle(
   batch: readonly Settlement[],
   options: { readonly instanceId: string; readonly lockedRows: LockedRows },
 ): Promise<Settled[]> {
-  const rows = await sql.query<SettledRow>(statements[options.lockedRows], [...columnsOf(batch), options.instanceId])
-  return rows.map((row) => ({
-    deliveryId: row.delivery_id,
-    projectId: row.project_id,
-    status: row.status,
-    holdsLease: row.holds_lease,
-  }))
-}
-
-interface SettledRow {
-  delivery_id: DeliveryId
-  project_id: ProjectId
-  status: DeliveryStatus | null
-  holds_lease: boolean
+  return await sql.query(statements[options.lockedRows], [...columnsOf(batch), options.instanceId])
 }
 
 const statusOf = { delivered: 'delivered', retry: 'retrying', failed: 'failed' } as const satisfies Record<
@@ -82,6 +83,9 @@ function columnsOf(batch: readonly Settlement[]): unknown[] {
     column((s) => withoutNul(s.outcome.failureDetail)),
     column((s) => statusOf[s.decision.kind]),
     column((s) => (s.decision.kind === 'retry' ? s.decision.delayMs : null)),
+    column((s) => s.decision.throttleMs),
+    column((s) => isOutage(s.outcome.response?.status ?? null)),
+    column((s) => s.isProbe),
   ]
 }
 
@@ -89,6 +93,11 @@ function columnsOf(batch: readonly Settlement[]): unknown[] {
 function withoutNul(text: string | null): string | null {
   return text?.replaceAll('\u0000', '\ufffd') ?? null
 }
+
+/** How many failures in a row open the breaker, if the last of them is an outage. */
+const breakerFailures = 10
+/** Seconds until the first probe, and at most. In between each failed probe doubles the wait. */
+const probeSeconds = { first: 1, longest: 300 }
 
 // Not prepared, like all that reads deliveries or messages by more than one key: a plan that was kept from the time when
 // the tables were small reads them whole until they are analyzed (seen: a second for 500 outcomes). To plan takes less
@@ -105,10 +114,10 @@ function settleText(locking: string, stateJoin: string): string {
     select *
       from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::timestamptz[], $7::int[],
                   $8::int[], $9::text[], $10::bytea[], $11::bool[], $12::bigint[], $13::text[], $14::text[],
-                  $15::text[], $16::float8[])
+                  $15::text[], $16::float8[], $17::float8[], $18::bool[], $19::bool[]) with ordinality
         as o (attempt_id, delivery_id, endpoint_id, lease_number, number, started_at, duration_ms,
               response_status, response_headers, response_body, is_truncated, announced_bytes, failure, failure_detail,
-              status, delay_ms)
+              status, delay_ms, throttle_ms, is_outage, is_probe, place)
   ), delivery as materialized (
     select d.id, d.project_id, d.status, d.attempt_count
       from deliveries as d
@@ -116,19 +125,22 @@ function settleText(locking: string, stateJoin: string): string {
      order by d.id
        for no key update ${locking}
   ), state as materialized (
-    select s.endpoint_id, s.lease_number, s.leased_by
+    select s.endpoint_id, s.lease_number, s.leased_by, s.status, s.active_since, s.consecutive_failures,
+           s.failing_since, s.breaker, s.probe_failures, s.next_probe_at, s.throttled_until
       from endpoint_states as s
      where s.endpoint_id = any($3::text[])
        and (select count(*) from delivery) >= 0
      order by s.endpoint_id
        for no key update ${locking}
   ), judged as materialized (
-    select o.*, d.project_id,
-           coalesce(s.lease_number = o.lease_number and s.leased_by = $17::text, false) as holds_lease,
-           d.status in ('pending', 'retrying') and d.attempt_count = o.number - 1 as is_next
+    select o.*, d.project_id, f.holds_lease, f.holds_lease and f.is_next as is_decisive,
+           f.holds_lease and f.is_next and (s.active_since is null or o.started_at >= s.active_since) as counts
       from outcome as o
       join delivery as d on d.id = o.delivery_id
       ${stateJoin} state as s on s.endpoint_id = o.endpoint_id
+     cross join lateral (
+       select coalesce(s.lease_number = o.lease_number and s.leased_by = $20::text, false) as holds_lease,
+              d.status in ('pending', 'retrying') and d.attempt_count = o.number - 1 as is_next) as f
   ), recorded as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status, response_headers, response_body,
                           is_truncated, announced_bytes, failure, failure_detail)
@@ -145,10 +157,69 @@ function settleText(locking: string, stateJoin: string): string {
            updated_at = now()
       from judged as j
      where d.id = j.delivery_id
-       and (j.holds_lease and j.is_next or j.status = 'delivered' and d.status <> 'delivered')
+       and (j.is_decisive or j.status = 'delivered' and d.status <> 'delivered')
     returning d.id, d.status
+  ), observed as (
+    select j.endpoint_id, j.started_at, j.throttle_ms, j.is_outage, j.is_probe,
+           j.place > coalesce(max(j.place) filter (where j.status = 'delivered') over whole, 0) as is_since_success,
+           max(j.place) filter (where j.status = 'delivered') over whole is not null as has_success,
+           j.place = max(j.place) over whole as is_last
+      from judged as j
+     where j.counts
+    window whole as (partition by j.endpoint_id)
+  ), summed as (
+    select o.endpoint_id,
+           bool_or(o.has_success) as has_success,
+           count(*) filter (where o.is_since_success) as failures,
+           min(o.started_at) filter (where o.is_since_success) as failing_since,
+           bool_or(o.is_last and o.is_outage) as ends_in_outage,
+           bool_or(not o.is_outage) as is_alive,
+           bool_or(o.is_probe) as has_probe,
+           max(o.throttle_ms) as throttle_ms
+      from observed as o
+     group by o.endpoint_id
+  ), counted as (
+    select s.endpoint_id, s.status, s.breaker, s.probe_failures, s.next_probe_at, m.ends_in_outage, m.has_probe,
+           -- Whoever answers to a probe, or to what was under way when the breaker opened, closes it.
+           s.breaker = 'closed' or m.is_alive as was_closed,
+           case when m.has_success then 0 else s.consecutive_failures end + m.failures as consecutive_failures,
+           case when m.has_success then m.failing_since else coalesce(s.failing_since, m.failing_since) end as failing_since,
+           greatest(s.throttled_until, now() + make_interval(secs => m.throttle_ms / 1000)) as throttled_until
+      from state as s
+      join summed as m on m.endpoint_id = s.endpoint_id
+  ), next_state as materialized (
+    select c.endpoint_id, c.status, c.consecutive_failures, c.failing_since, c.throttled_until,
+           case when c.was_closed and not d.is_down then 'closed' else 'open' end as breaker,
+           case when c.was_closed then 0 else c.probe_failures + c.has_probe::int end as probe_failures,
+           case when c.was_closed and not d.is_down then null
+                when c.was_closed then now() + interval '${probeSeconds.first} s'
+                when c.has_probe then now() + make_interval(secs => least(${probeSeconds.first} * 2 ^ least(c.probe_failures + 1, 20),
+                                                                          ${probeSeconds.longest}))
+                else c.next_probe_at
+            end as next_probe_at
+      from counted as c
+     cross join lateral (
+       select c.consecutive_failures >= ${breakerFailures} and c.ends_in_outage as is_down) as d
+  ), kept as (
+    update endpoint_states as s
+       set consecutive_failures = n.consecutive_failures,
+           failing_since = n.failing_since,
+           breaker = n.breaker,
+           probe_failures = n.probe_failures,
+           next_probe_at = n.next_probe_at,
+           throttled_until = n.throttled_until
+      from next_state as n
+     where s.endpoint_id = n.endpoint_id
+       and (s.consecutive_failures, s.failing_since, s.breaker, s.probe_failures, s.next_probe_at, s.throttled_until)
+             is distinct from
+           (n.consecutive_failures, n.failing_since, n.breaker, n.probe_failures, n.next_probe_at, n.throttled_until)
   )
-  select j.delivery_id, j.project_id, d.status, j.holds_lease
+  select j.delivery_id as "deliveryId", j.project_id as "projectId", d.status, j.holds_lease as "holdsLease",
+         j.counts, coalesce(case when n.endpoint_id is null then ${maySendTo('s')} else ${maySendTo('n')} end, true) as "maySend",
+         coalesce(n.breaker, s.breaker, 'closed') as breaker, coalesce(s.breaker, 'closed') as "breakerBefore",
+         case when n.endpoint_id is null then s.failing_since else n.failing_since end as "failingSince"
     from judged as j
-    left join decided as d on d.id = j.delivery_id`
+    left join decided as d on d.id = j.delivery_id
+    left join state as s on s.endpoint_id = j.endpoint_id
+    left join next_state as n on n.endpoint_id = j.endpoint_id`
 }

@@ -20,7 +20,7 @@ test('a batch is told in one line: how many, what became of them, why not, and b
   const batch = [attempted(null, 12.4), attempted('STATUS', 90), attempted('DNS', 3)]
   const settled = batch.map(({ deliveryId, decision }, place): Settled => {
     const status = place === 2 ? null : decision.kind === 'delivered' ? 'delivered' : 'failed'
-    return { deliveryId, projectId: newId('prj'), status, holdsLease: place !== 2 }
+    return { deliveryId, status } as Settled
   })
   expect(settledLine(batch, settled)).toEqual({
     deliveries: 3,

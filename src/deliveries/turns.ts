@@ -14,6 +14,8 @@ export interface Turns<Key> {
 }
 
 export interface Turn {
+  /** As `notify` of all turns does. */
+  notify(): void
   /** Whether notice was given since the last call. */
   takeNotice(): boolean
   /** Resolves at the next notice (one not yet taken counts), at the latest after this time. One caller at a time. */
@@ -47,7 +49,6 @@ export function createTurns<Key>(): Turns<Key> {
 }
 
 interface OwnTurn extends Turn {
-  notify(): void
   readonly ended: Promise<void>
 }
 

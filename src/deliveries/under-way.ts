@@ -11,6 +11,8 @@ export interface UnderWay {
   room(timeoutMs: number): Promise<boolean>
   /** The receiver answers: it may get more at a time. */
   widen(): void
+  /** How many it may get at a time at most; null: as many as usual. */
+  bound(most: number | null): void
   /** Runs `settle` with what `sending` gave. A failure of either is kept for `throwIfFailed`. */
   add<Result>(id: DeliveryId, sending: Promise<Result>, settle: (result: Result) => Promise<void>): void
   /** Resolves when nothing is under way. Never rejects. */
@@ -23,17 +25,20 @@ export interface UnderWay {
  * sockets and bodies, however many of its kind there are.
  */
 const firstSending = 4
-const maxSending = 16
+const usualSending = 16
+/** What endpoints that ask for more get. */
+const maxSending = 64
 /** Outcomes that wait for the database. */
 const maxUnsettled = 128
 
 export function createUnderWay(): UnderWay {
   const pending = new Map<DeliveryId, Promise<void>>()
   let width = firstSending
+  let most = usualSending
   let sending = 0
   let failure: { readonly error: unknown } | null = null
   let onChange = () => {}
-  const hasRoom = () => (sending < width && pending.size < maxUnsettled) || failure !== null
+  const hasRoom = () => (sending < Math.min(width, most) && pending.size < maxUnsettled) || failure !== null
 
   return {
     ids: () => [...pending.keys()],
@@ -50,8 +55,11 @@ export function createUnderWay(): UnderWay {
       return hasRoom()
     },
     widen() {
-      width = Math.min(width + 1, maxSending)
+      width = Math.min(width + 1, most)
       onChange()
+    },
+    bound(bound) {
+      most = Math.min(bound ?? usualSending, maxSending)
     },
     add(id, request, settle) {
       sending += 1

@@ -9,7 +9,7 @@ import { maintainTask } from './maintain.task.ts'
 import { promoteDue } from './promote.ts'
 import { removeOutlived } from './remove-outlived.ts'
 
-const never = { delaysMs: [0, 3_600_000] }
+const never = { retryDelaysMs: [3_600_000] }
 
 let world: DeliveryWorld
 let projectId: ProjectId
@@ -28,15 +28,15 @@ const count = async (table: 'messages' | 'claims' | 'refusals' | 'deliveries' | 
 
 async function failing() {
   return await world.startReceiver((response) => {
-    response.statusCode = 500
+    response.statusCode = 404
     response.end()
   })
 }
 
 test('the open deliveries of a deleted endpoint are called off, the finished ones stay', async () => {
-  const good = await world.createEndpoint(projectId, (await world.startReceiver()).url)
-  const bad = await world.createEndpoint(projectId, (await failing()).url)
-  await world.startWorker({ retryPolicy: never })
+  const good = await world.createEndpoint(projectId, (await world.startReceiver()).url, null, never)
+  const bad = await world.createEndpoint(projectId, (await failing()).url, null, never)
+  await world.startWorker()
   await world.publish(sourceId, 1_200)
   await until(async () => expect(await world.statuses()).toEqual({ delivered: 1_200, retrying: 1_200 }))
   for (const { id } of [good, bad]) {
@@ -47,9 +47,9 @@ test('the open deliveries of a deleted endpoint are called off, the finished one
 })
 
 test('of a deleted source no message, no claim, no refusal and no open delivery stays', async () => {
-  await world.createEndpoint(projectId, (await failing()).url)
+  await world.createEndpoint(projectId, (await failing()).url, null, never)
   const kept = await world.createSource(projectId)
-  await world.startWorker({ retryPolicy: never })
+  await world.startWorker()
   await world.publish(sourceId, 1_100)
   await world.publish(kept, 3)
   await until(async () => expect(await world.statuses()).toEqual({ retrying: 1_103 }))
@@ -120,8 +120,8 @@ test('claims go when their time is over, whatever that was', async () => {
 })
 
 test('a delivery whose message is gone is called off', async () => {
-  await world.createEndpoint(projectId, (await failing()).url)
-  await world.startWorker({ retryPolicy: { delaysMs: [0, 300] } })
+  await world.createEndpoint(projectId, (await failing()).url, null, { retryDelaysMs: [300] })
+  await world.startWorker()
   await world.publish(sourceId)
   await until(async () => expect(await world.statuses()).toEqual({ retrying: 1 }))
   await world.sql.query(`delete from messages`)
@@ -139,9 +139,9 @@ const scansText = `
    order by relname`
 
 test('deliveries go seven days after their messages, with their attempts, whatever became of them', async () => {
-  await world.createEndpoint(projectId, (await world.startReceiver()).url)
-  await world.createEndpoint(projectId, (await failing()).url)
-  await world.startWorker({ retryPolicy: never })
+  await world.createEndpoint(projectId, (await world.startReceiver()).url, null, never)
+  await world.createEndpoint(projectId, (await failing()).url, null, never)
+  await world.startWorker()
   await world.publish(sourceId, 30)
   await until(async () => expect(await world.statuses()).toEqual({ delivered: 30, retrying: 30 }))
   await dropMessages(world.sql, { sourceId, after: 0, below: 21, status: 'expired' })

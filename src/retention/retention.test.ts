@@ -12,7 +12,7 @@ import { moveFloor } from './floor.ts'
 import { leaveRetention, resumeRetention } from './look.ts'
 import { retainTask } from './retain.task.ts'
 
-const never = { delaysMs: [0, 3_600_000] }
+const never = { retryDelaysMs: [3_600_000] }
 const unlimited: Retention = { maxMessages: null, maxBytes: null, maxAgeHours: null }
 
 let world: DeliveryWorld
@@ -257,9 +257,9 @@ test('a step ends by the deliveries of its messages, however many endpoints ther
 })
 
 test('open deliveries expire with their messages, finished ones stay as they are, and who watches is told', async () => {
-  const { id: failing } = await world.createEndpoint(projectId, (await answering(500)).url)
+  const { id: failing } = await world.createEndpoint(projectId, (await answering(404)).url, null, never)
   const { id: good } = await world.createEndpoint(projectId, (await answering(200)).url)
-  await world.startWorker({ retryPolicy: never })
+  await world.startWorker()
   await world.publish(sourceId, 30)
   await until(async () => expect(await world.statuses()).toEqual({ delivered: 30, retrying: 30 }))
   const told = watchStatuses(['expired'])
@@ -287,8 +287,8 @@ test.each([
       response.end()
     }
   })
-  await world.createEndpoint(projectId, receiver.url)
-  await world.startWorker({ retryPolicy: never })
+  await world.createEndpoint(projectId, receiver.url, null, never)
+  await world.startWorker()
   await world.publish(sourceId)
   await until(() => expect(receiver.requests).toHaveLength(1))
   await sourceRule({ maxBytes: 1 })
@@ -311,8 +311,8 @@ test('what a process that died had not dropped yet is dropped', async () => {
 })
 
 test('several workers at the same log drop the same as one', async () => {
-  await world.createEndpoint(projectId, (await answering(500)).url)
-  await world.startWorker({ retryPolicy: never })
+  await world.createEndpoint(projectId, (await answering(404)).url, null, never)
+  await world.startWorker()
   await world.publish(sourceId, 2_000)
   await until(async () => expect(await world.statuses()).toEqual({ retrying: 2_000 }))
   const below = 1_901
@@ -353,7 +353,7 @@ test('the look finds the sources that keep too much, and no others', async () =>
 })
 
 test.each([false, true])('neither floor nor step reads the whole of a long log (analyzed: %s)', async (isAnalyzed) => {
-  await world.createEndpoint(projectId, (await answering(500)).url)
+  await world.createEndpoint(projectId, (await answering(404)).url, null, never)
   await publish(100_000)
   await world.sql.query(
     `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, next_attempt_at,

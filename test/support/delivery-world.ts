@@ -14,12 +14,23 @@ import { fanOutTask } from '../../src/messages/index.ts'
 import { runOperation } from '../../src/operations/index.ts'
 import { createAddressGuard } from '../../src/outbound/address-guard.ts'
 import { createOutbound } from '../../src/outbound/outbound.ts'
+import type { RateLimit } from '../../src/projects/limits.ts'
 import { createTaskQueue, type TaskQueue } from '../../src/queue/index.ts'
 import { retainTask } from '../../src/retention/index.ts'
 import { createSealer, generateMasterKey, parseMasterKeys } from '../../src/secrets/index.ts'
 import { generateSecret } from '../../src/signatures/standard-webhooks.ts'
 import { purgeSource } from '../../src/sources/purge-source.task.ts'
 import { createTestDatabase } from './database.ts'
+
+/** What an endpoint does that was told nothing. */
+const untold = {
+  /** The waits before each retry; null: the standard ones. */
+  retryDelaysMs: null as readonly number[] | null,
+  rateLimit: null as RateLimit | null,
+  maxConcurrency: null as number | null,
+  isOrdered: false,
+  disableAfterHours: null as number | null,
+}
 
 /** A project on a database of its own, workers that deliver, and receivers to deliver to. */
 export type DeliveryWorld = Awaited<ReturnType<typeof createDeliveryWorld>>
@@ -124,13 +135,21 @@ function createRows(deps: { sql: Sql; pool: Pool; queue: TaskQueue; seal: Return
       await sql.query(`insert into fan_out_marks (source_id) values ($1)`, [id])
       return id
     },
-    async createEndpoint(projectId: ProjectId, url: string, sourceIds: SourceId[] | null = null) {
+    async createEndpoint(
+      projectId: ProjectId,
+      url: string,
+      sourceIds: SourceId[] | null = null,
+      told: Partial<typeof untold> = {},
+    ) {
       const id = newId('ept')
       const secret = generateSecret()
       const secretId = newId('sec')
+      const { retryDelaysMs, rateLimit, maxConcurrency, isOrdered, disableAfterHours } = { ...untold, ...told }
       await sql.query(
-        `insert into endpoints (id, project_id, url, source_ids, created_at) values ($1, $2, $3, $4, now())`,
-        [id, projectId, url, sourceIds],
+        `insert into endpoints (id, project_id, url, source_ids, created_at, retry_delays_ms, jitter_percent, rate_limit,
+                                max_concurrency, is_ordered, disable_after_hours)
+         values ($1, $2, $3, $4, now(), $5, 0, $6, $7, $8, $9)`,
+        [id, projectId, url, sourceIds, retryDelaysMs, rateLimit, maxConcurrency, isOrdered, disableAfterHours],
       )
       await sql.query(`insert into secrets (id, owner_id, sealed, hint, created_at) values ($1, $2, $3, '', now())`, [
         secretId,

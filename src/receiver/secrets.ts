@@ -34,9 +34,10 @@ export function readSecret(text: string): StandardKey {
 /**
  * Reads a secret of the plain form: the text itself, in UTF-8, is the key.
  *
- * @throws TypeError when it is empty, as a variable that is not set would be.
+ * @throws TypeError when it is empty, as a variable that is not set would be, or when it is one of Standard Webhooks.
  */
 export function readPlainSecret(text: string): KeyObject {
-  if (text === '') throw new TypeError('A secret is empty.')
+  if (text === '') throw new TypeError('A plain secret is empty.')
+  if (/^wh(?:sec|sk|pk)_/.test(text)) throw new TypeError('A `whsec_` or `whpk_` secret is none of the plain form.')
   return createSecretKey(Buffer.from(text, 'utf8'))
 }

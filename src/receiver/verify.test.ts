@@ -238,5 +238,6 @@ test.each([
 
 test('a receiver without any secret does not start', () => {
   expect(() => createVerifier({})).toThrow('at least one secret')
-  expect(() => createVerifier({ secrets: [], plainSecrets: [''] })).toThrow('A secret is empty.')
+  expect(() => createVerifier({ secrets: [], plainSecrets: [''] })).toThrow('A plain secret is empty.')
+  expect(() => createVerifier({ plainSecrets: [secret] })).toThrow('none of the plain form')
 })

@@ -12,7 +12,9 @@ const pages = [
   'CHANGELOG.md',
   ...guides,
   'examples/README.md',
+  'examples/agent/README.md',
   'examples/pim-event-types/README.md',
+  'examples/receivers/README.md',
 ]
 const textOf = (file: string): string => readFileSync(join(root, file), 'utf8')
 const readme = textOf('README.md')

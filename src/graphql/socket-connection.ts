@@ -1,6 +1,7 @@
 import type { Server } from 'graphql-ws'
 import type { WebSocket } from 'ws'
 import type { Logger } from '../kernel/log.ts'
+import { clientMessages } from './socket-messages.ts'
 import type { SocketExtra } from './websocket.ts'
 
 /** More than several of the largest frames; a client that leaves so much untaken does not read. */
@@ -70,8 +71,9 @@ export function openConnection({ socket, stalledMs, log }: ConnectionOptions): C
       isAnswered = true
     })
     const onMessage = (handle: (data: string) => Promise<void>) => {
+      const take = clientMessages(handle, () => close(4400, 'Invalid message received'))
       socket.on('message', (data) => {
-        handle(String(data)).catch((error: unknown) => {
+        take(String(data)).catch((error: unknown) => {
           log.error({ err: error, requestId: extra.requestId }, 'socket message failed')
           close(4500, 'Internal server error')
         })

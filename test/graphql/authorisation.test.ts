@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Scope } from '../../src/auth/index.ts'
+import { newId } from '../../src/kernel/ids.ts'
 import type { Source } from '../../src/sources/index.ts'
 import { until } from '../support/until.ts'
 import { codesOf, dataOf, type Loose, overWebSocket, run, type Target } from './client.ts'
@@ -15,7 +16,7 @@ interface World {
   readonly project: Project
   readonly source: Source
   readonly ids: Record<
-    'source' | 'endpoint' | 'message' | 'delivery' | 'refusal' | 'apiKey' | 'project' | 'eventType',
+    'source' | 'endpoint' | 'message' | 'delivery' | 'refusal' | 'apiKey' | 'project' | 'eventType' | 'operation',
     string
   >
   readonly target: Target
@@ -40,8 +41,20 @@ async function newWorld(): Promise<World> {
     apiKey,
     project: project.id,
     eventType: await project.eventType('order.created'),
+    operation: await newOperation(project.id, apiKey),
   }
   return { project, source, ids, target }
+}
+
+/** One that has ended. */
+async function newOperation(projectId: string, keyId: string): Promise<string> {
+  const id = newId('opr')
+  await gateway.sql.query(
+    `insert into operations (id, project_id, api_key_id, kind, status, input, progress, created_at, updated_at, finished_at)
+     values ($1, $2, $3, 'retry-deliveries', 'completed', '{}', '{}', now(), now(), now())`,
+    [id, projectId, keyId],
+  )
+  return id
 }
 
 describe('each scope opens its own and nothing else', () => {
@@ -67,6 +80,13 @@ describe('each scope opens its own and nothing else', () => {
     endpoints: { needs: 'read', query: '{ endpoints { nodes { id } } }' },
     delivery: { needs: 'read', query: '{ delivery(id: "dlv_x") { id } }' },
     deliveries: { needs: 'read', query: '{ deliveries { nodes { id } } }' },
+    operation: { needs: 'read', query: '{ operation(id: "opr_x") { id } }' },
+    operations: { needs: 'read', query: '{ operations { nodes { id } } }' },
+    replayMessages: { needs: 'manage', ...mutation('replayMessages', 'ReplayMessagesInput', { endpointId: none }) },
+    retryDeliveries: { needs: 'manage', ...mutation('retryDeliveries', 'RetryDeliveriesInput', { filter: {} }) },
+    retryDelivery: { needs: 'manage', ...mutation('retryDelivery', 'RetryDeliveryInput', { id: none }) },
+    cancelDelivery: { needs: 'manage', ...mutation('cancelDelivery', 'CancelDeliveryInput', { id: none }) },
+    cancelOperation: { needs: 'manage', ...mutation('cancelOperation', 'CancelOperationInput', { id: none }) },
     eventTypes: { needs: 'read', query: '{ eventTypes { nodes { id } } }' },
     updateProject: { needs: 'admin', ...mutation('updateProject', 'UpdateProjectInput', { rateLimit: { count: 0 } }) },
     publishEvents: {
@@ -140,6 +160,8 @@ describe('each scope opens its own and nothing else', () => {
     expect(codesOf(await stream.next())).toEqual(opened.includes('listen') ? [] : ['FORBIDDEN'])
     const deliveries = overWebSocket(target, 'subscription { deliveryUpdated { id } }')
     expect(codesOf(await deliveries.next())).toEqual(opened.includes('read') ? [] : ['FORBIDDEN'])
+    const operation = overWebSocket(target, `subscription { operationUpdated(id: "${world.ids.operation}") { id } }`)
+    expect(codesOf(await operation.next())).toEqual(opened.includes('read') ? [] : ['FORBIDDEN'])
   })
 
   test('READ sees deliveries but not their messages, nor the addresses of sources', async () => {
@@ -169,13 +191,15 @@ describe('each scope opens its own and nothing else', () => {
   })
 })
 
-const readAll = `query ($source: ID!, $endpoint: ID!, $message: ID!, $delivery: ID!, $refusal: ID!, $apiKey: ID!, $project: ID!, $eventType: ID!, $name: String!) {
+const readAll = `query ($source: ID!, $endpoint: ID!, $message: ID!, $delivery: ID!, $refusal: ID!, $apiKey: ID!, $project: ID!, $eventType: ID!, $operation: ID!, $name: String!) {
   byId: source(by: { id: $source }) { id }
   byName: source(by: { name: $name }) { id }
   message(id: $message) { id }
   endpoint(id: $endpoint) { id }
   delivery(id: $delivery) { id }
-  nodes(ids: [$source, $endpoint, $message, $delivery, $refusal, $apiKey, $project, $eventType]) { id }
+  nodes(ids: [$source, $endpoint, $message, $delivery, $refusal, $apiKey, $project, $eventType, $operation]) { id }
+  operation(id: $operation) { id }
+  operations { nodes { id } }
   sources { totalCount nodes { id refusals { nodes { id } } } }
   eventTypes { totalCount nodes { id } }
   endpoints { totalCount nodes { id } }
@@ -189,6 +213,8 @@ const nothing = {
   message: null,
   endpoint: null,
   delivery: null,
+  operation: null,
+  operations: { nodes: [] },
   sources: { totalCount: 0, nodes: [] },
   eventTypes: { totalCount: 0, nodes: [] },
   endpoints: { totalCount: 0, nodes: [] },
@@ -197,7 +223,7 @@ const nothing = {
 }
 
 async function attack(target: Target, ids: World['ids']): Promise<string[]> {
-  const { source, endpoint, apiKey } = ids
+  const { source, endpoint, apiKey, delivery, operation } = ids
   const input = (type: string, name: string, value: object) =>
     run(target, `mutation ($input: ${type}!) { ${name}(input: $input) { __typename ... on UserError { code } } }`, {
       input: value,
@@ -209,6 +235,10 @@ async function attack(target: Target, ids: World['ids']): Promise<string[]> {
     await input('DeleteSourceInput', 'deleteSource', { id: source }),
     await input('UpdateEndpointInput', 'updateEndpoint', { id: endpoint, url: 'https://example.com/' }),
     await input('DeleteEndpointInput', 'deleteEndpoint', { id: endpoint }),
+    await input('ReplayMessagesInput', 'replayMessages', { endpointId: endpoint }),
+    await input('RetryDeliveryInput', 'retryDelivery', { id: delivery }),
+    await input('CancelDeliveryInput', 'cancelDelivery', { id: delivery }),
+    await input('CancelOperationInput', 'cancelOperation', { id: operation }),
     await input('CreateEndpointInput', 'createEndpoint', { url: 'https://example.com/', sourceIds: [source] }),
     await input('CreateApiKeyInput', 'createApiKey', { name: 'x', scopes: ['LISTEN'], sourceIds: [source] }),
     await input('RotateSecretInput', 'rotateSecret', { ownerId: source }),
@@ -233,7 +263,7 @@ describe('another project', () => {
     const empty = await gateway.newProject()
     const target = { baseUrl: gateway.baseUrl, token: (await empty.key(['admin'])).token }
     const data = await dataOf(target, readAll, { ...victim.ids, name: 'orders' })
-    expect(data).toEqual({ ...nothing, nodes: Array(8).fill(null) })
+    expect(data).toEqual({ ...nothing, nodes: Array(9).fill(null) })
   })
 
   test('cannot be changed by a single mutation, nor told from what does not exist', async () => {
@@ -296,7 +326,7 @@ test('a key that is limited to a source sees and changes nothing of the others',
     filtered: expect.anything(),
   })
   expect(data.nodes.slice(0, 5)).toEqual([null, null, null, null, null])
-  expect((await attack(target, ids)).slice(1)).toEqual(Array(10).fill('NOT_FOUND'))
+  expect((await attack(target, ids)).slice(1)).toEqual(Array(14).fill('NOT_FOUND'))
   const stream = overWebSocket(
     target,
     'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',

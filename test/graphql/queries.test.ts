@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { newId } from '../../src/kernel/ids.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { until } from '../support/until.ts'
 import { codesOf, dataOf, type Loose, run, type Target } from './client.ts'
@@ -228,11 +229,12 @@ test('no list asks the database more often the more items it has', async () => {
     pages:
       '{ sources(first: 50) { nodes { messages(first: 10) { nodes { id } } oldest: messages(first: 10, order: OLDEST_FIRST) { nodes { id } } } } }',
     deliveries: `{ deliveries(first: 50) { nodes {
-      id endpoint { url sources { id } } message { id sequence source { name } deliveries(first: 5) { nodes { id } } }
+      id operation { id } endpoint { url sources { id } } message { id sequence source { name } deliveries(first: 5) { nodes { id } } }
       attempts(first: 5) { nodes { number response { status } } }
     } } }`,
+    operations: '{ operations(first: 50) { nodes { id apiKey { name } } } }',
     nodes: `query ($ids: [ID!]!) { nodes(ids: $ids) {
-        id ... on Source { lastSequence } ... on Message { source { name } } ... on EventType { name } ... on Refusal { source { name } }
+        id ... on Source { lastSequence } ... on Message { source { name } } ... on EventType { name } ... on Operation { status } ... on Refusal { source { name } }
       } }`,
   }
   const source = await project.source('a')
@@ -244,7 +246,17 @@ test('no list asks the database more often the more items it has', async () => {
       await project.endpoint(`http://127.0.0.1:9/${other.id}`, [source.id, other.id])
       ids.push(other.id, (await project.message(source)).id)
       ids.push(await project.refusal(other), await project.eventType(other.id))
+      ids.push(await newOperation(project))
     }
+    // Each of some delivery.
+    await gateway.sql.query(
+      `update deliveries as d
+          set operation_id = o.id
+         from (select id, row_number() over (order by id) as n from deliveries where project_id = $1) as place
+         join (select id, row_number() over (order by id) as n from operations where project_id = $1) as o on o.n = place.n
+        where d.id = place.id`,
+      [project.id],
+    )
     // Every endpoint that exists gets every later message of the first source.
     const expected = `${(await gateway.sql.query(`select 1 from messages where project_id = $1`, [project.id])).length}`
     await until(
@@ -274,3 +286,14 @@ test('no list asks the database more often the more items it has', async () => {
   for (const [name, count] of Object.entries(many)) expect(count - (few[name] ?? 0), name).toBeLessThan(4)
   expect(Math.max(...Object.values(many))).toBeLessThan(12)
 })
+
+async function newOperation(project: Project): Promise<string> {
+  const id = newId('opr')
+  const { id: keyId } = await project.key(['read'])
+  await gateway.sql.query(
+    `insert into operations (id, project_id, api_key_id, kind, status, input, progress, created_at, updated_at, finished_at)
+     values ($1, $2, $3, 'replay-messages', 'completed', '{}', '{}', now(), now(), now())`,
+    [id, project.id, keyId],
+  )
+  return id
+}

@@ -36,7 +36,10 @@ export function createBodyBudget(maxBytes = defaultMaxBytes): BodyBudget {
       if (bytes <= smallBytes) return
       takenBytes -= bytes
       const [first] = waiting
-      if (first !== undefined && fits(first.bytes)) first.resolve()
+      if (first === undefined || !fits(first.bytes)) return
+      // At once, so that what is given next is the next one's.
+      waiting.delete(first)
+      first.resolve()
     },
     async room(bytes, timeoutMs) {
       if (fits(bytes)) return

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { Webhook } from 'standardwebhooks'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, record, until } from '../../test/support/delivery-world.ts'
 import { withTransaction } from '../db/sql.ts'
 import { purgeEndpoint } from '../endpoints/index.ts'
@@ -13,13 +13,18 @@ let world: DeliveryWorld
 let projectId: ProjectId
 let sourceId: SourceId
 
-beforeEach(async () => {
+beforeAll(async () => {
   world = await createDeliveryWorld()
+})
+
+afterAll(() => world.close())
+
+beforeEach(async () => {
   projectId = await world.createProject()
   sourceId = await world.createSource(projectId)
 })
 
-afterEach(() => world.close())
+afterEach(() => world.reset())
 
 test('a delivery that fails is tried again until it is delivered, under the same ids, signed anew', async () => {
   const body = Buffer.from([0xff, 0x00, 0x7b, 0x0a])
@@ -164,10 +169,11 @@ test('three hundred receivers that hang delay none that answers', async () => {
   const hung = await world.startReceiver(() => undefined)
   const healthy = await world.startReceiver()
   const hungSource = await world.createSource(projectId)
-  for (let i = 0; i < 300; i += 1) await world.createEndpoint(projectId, `${hung.url}/${i}`, [hungSource])
+  const each = Array.from({ length: 300 }, (_, i) => `${hung.url}/${i}`)
+  await Promise.all(each.map((url) => world.createEndpoint(projectId, url, [hungSource])))
   await world.createEndpoint(projectId, healthy.url, [sourceId])
   await world.startWorker()
-  await world.publish(hungSource, 20)
+  await world.publish(hungSource, 5)
   await until(() => expect(new Set(hung.requests.map((request) => request.path)).size).toBe(300))
   await world.publish(sourceId)
   await until(() => expect(healthy.requests).toHaveLength(1))
@@ -180,8 +186,8 @@ test('receivers of large messages that hang do not fill the memory, and each get
   const small = await world.createSource(projectId)
   for (let i = 0; i < 9; i += 1) await world.createEndpoint(projectId, `${hung.url}/${i}`, [sourceId])
   await world.createEndpoint(projectId, healthy.url, [small])
-  await world.startWorker()
-  await world.publish(sourceId, 1, { body: Buffer.alloc(20 * 1024 * 1024) })
+  await world.startWorker({ maxBodyBytes: 640 * 1024 })
+  await world.publish(sourceId, 1, { body: Buffer.alloc(100 * 1024) })
   await until(() => expect(waiting).toHaveLength(6))
   await world.publish(small)
   await until(() => expect(healthy.requests).toHaveLength(1))

@@ -56,6 +56,8 @@ export interface DeliveriesDeps {
   readonly version: string
   /** Between two looks for what has fallen due. Default 1,000. */
   readonly promoteIntervalMs?: number
+  /** Bodies of large messages that are under way at a time. Default 128 MiB. */
+  readonly maxBodyBytes?: number
   /** How old messages become where neither source nor project has a rule. Default null: any age. */
   readonly defaultMaxAgeHours?: number | null
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, until } from '../../test/support/delivery-world.ts'
 import type { DeliveryId, EndpointId, ProjectId, SourceId } from '../kernel/ids.ts'
 import type { Delivery, DeliveryFilter } from './delivery.ts'
@@ -10,25 +10,30 @@ let store: DeliveryStore
 let projectId: ProjectId
 let sourceId: SourceId
 
-beforeEach(async () => {
+beforeAll(async () => {
   world = await createDeliveryWorld()
+})
+
+afterAll(() => world.close())
+
+beforeEach(async () => {
   store = createDeliveryStore(world.sql)
   projectId = await world.createProject()
   sourceId = await world.createSource(projectId)
 })
 
-afterEach(() => world.close())
+afterEach(() => world.reset())
 
 const place = (messageId: string) => ({ messageId: messageId as Delivery['messageId'], after: null })
 
 /** Two endpoints, of which the second always fails. */
 async function deliver(messages: number): Promise<[EndpointId, EndpointId]> {
   const receiver = await world.startReceiver((response, request) => {
-    response.statusCode = request.path === '/hook/bad' ? 410 : 200
+    response.statusCode = request.path === '/hook/bad' ? 404 : 200
     response.setHeader('x-answer', 'yes').end(request.path)
   })
   const good = await world.createEndpoint(projectId, `${receiver.url}/good`)
-  const bad = await world.createEndpoint(projectId, `${receiver.url}/bad`)
+  const bad = await world.createEndpoint(projectId, `${receiver.url}/bad`, null, { retryDelaysMs: [] })
   await world.startWorker()
   await world.publish(sourceId, messages)
   await until(async () => expect(await world.statuses()).toEqual({ delivered: messages, failed: messages }))
@@ -104,7 +109,7 @@ test('the deliveries of messages and the attempts of deliveries are read for man
     expect(attempt).toMatchObject({ number: 1, response: { isTruncated: false } })
     expect(attempt?.response?.headers).toContainEqual(['x-answer', 'yes'])
     expect(attempt?.response?.body.toString()).toMatch(/^\/hook\/(good|bad)$/)
-    expect(attempt?.failure).toBe(attempt?.response?.status === 410 ? 'STATUS' : null)
+    expect(attempt?.failure).toBe(attempt?.response?.status === 404 ? 'STATUS' : null)
   }
 })
 

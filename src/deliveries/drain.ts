@@ -42,6 +42,8 @@ export interface DrainDeps extends Omit<SessionDeps, 'sql' | 'bodies'> {
   readonly pool: Pool
   readonly queue: Pick<TaskQueue, 'enqueue' | 'wake'>
   readonly instanceId: string
+  /** Bodies of large messages that are under way at a time. */
+  readonly maxBodyBytes?: number
 }
 
 /**
@@ -59,7 +61,7 @@ export function createDrain(deps: DrainDeps): Drain {
   const sql = sqlOfPool(deps.pool)
   const turns = createTurns<EndpointId>()
   const leases = createHeldLeases({ ...deps, sql })
-  const sessionDeps = { ...deps, sql, bodies: createBodyBudget() }
+  const sessionDeps = { ...deps, sql, bodies: createBodyBudget(deps.maxBodyBytes) }
   return {
     async handler({ endpointId }, run) {
       const turn = await turns.enter(endpointId)

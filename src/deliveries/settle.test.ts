@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, until } from '../../test/support/delivery-world.ts'
 import { type Sql, withTransaction } from '../db/sql.ts'
 import { type DeliveryId, type EndpointId, newId, type ProjectId } from '../kernel/ids.ts'
@@ -13,13 +13,18 @@ let world: DeliveryWorld
 let projectId: ProjectId
 let endpointId: EndpointId
 
-beforeEach(async () => {
+beforeAll(async () => {
   world = await createDeliveryWorld()
+})
+
+afterAll(() => world.close())
+
+beforeEach(async () => {
   projectId = await world.createProject()
   endpointId = (await world.createEndpoint(projectId, 'http://127.0.0.1/')).id
 })
 
-afterEach(() => world.close())
+afterEach(() => world.reset())
 
 async function openDelivery(endpoint = endpointId): Promise<DeliveryId> {
   const id = newId('dlv')

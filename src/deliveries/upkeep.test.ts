@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, until } from '../../test/support/delivery-world.ts'
 import { withTransaction } from '../db/sql.ts'
 import { purgeEndpoint } from '../endpoints/index.ts'
@@ -15,13 +15,18 @@ let world: DeliveryWorld
 let projectId: ProjectId
 let sourceId: SourceId
 
-beforeEach(async () => {
+beforeAll(async () => {
   world = await createDeliveryWorld()
+})
+
+afterAll(() => world.close())
+
+beforeEach(async () => {
   projectId = await world.createProject()
   sourceId = await world.createSource(projectId)
 })
 
-afterEach(() => world.close())
+afterEach(() => world.reset())
 
 const count = async (table: 'messages' | 'claims' | 'refusals' | 'deliveries' | 'attempts') =>
   (await world.sql.query(`select from ${table}`)).length

@@ -62,14 +62,14 @@ export async function createDeliveryWorld() {
   const sealer = createSealer(masterKeys.keys)
   const bus = createMemoryBus()
   const epochs = createEpochs({ sql, bus, log })
+  /** Of workers and receivers. */
   const closers: (() => Promise<void>)[] = []
   const producer = createTaskQueue({ pool, log, metrics: new Registry(), bus })
   await producer.start(tasks)
-  closers.push(() => producer.stop())
 
   async function startWorker(options: Partial<DeliveriesDeps> & { graceMs?: number } = {}) {
     const metrics = new Registry()
-    const graceMs = options.graceMs ?? 1_000
+    const graceMs = options.graceMs ?? 100
     const queue = createTaskQueue({ pool, log, metrics, bus, graceMs })
     await queue.start(tasks)
     const guard = createAddressGuard({ allowedNetworks: [], allowsLoopback: true })
@@ -99,6 +99,11 @@ export async function createDeliveryWorld() {
     return receiver
   }
 
+  /** Stops workers and receivers. */
+  async function stopAll(): Promise<void> {
+    for (const close of closers.splice(0).reverse()) await close()
+  }
+
   return {
     pool,
     sql,
@@ -108,8 +113,18 @@ export async function createDeliveryWorld() {
     startWorker,
     startReceiver,
     ...createRows({ sql, pool, queue: producer, seal: sealer.seal }),
+    /** As if it were new, in a tenth of the time. */
+    async reset() {
+      await stopAll()
+      await sql.query(`delete from pgboss.job`)
+      await sql.query(
+        `truncate projects, sources, source_heads, fan_out_marks, messages, claims, refusals, endpoints, endpoint_states,
+                  secrets, deliveries, attempts, operations, stream_tickets cascade`,
+      )
+    },
     async close() {
-      for (const close of closers.reverse()) await close()
+      await stopAll()
+      await producer.stop()
       epochs.close()
       await bus.close()
       await pool.end()

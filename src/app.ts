@@ -46,7 +46,7 @@ import { createOutbound, type Outbound } from './outbound/outbound.ts'
 import { createTaskQueue, type TaskQueue } from './queue/index.ts'
 import { createRefusalLog, createRefusalStore } from './refusals/index.ts'
 import { retainTask } from './retention/index.ts'
-import { createSealer, type Sealer } from './secrets/index.ts'
+import { createSealer, type MasterKey, type Sealer } from './secrets/index.ts'
 import { loadMasterKeyFile } from './secrets/master-key-file.ts'
 import { createSourceDirectory, createSourceStore, ingressUrlOf, purgeSource } from './sources/index.ts'
 import { createMessageStreams, createStreamTickets } from './streams/index.ts'
@@ -101,7 +101,12 @@ export async function startApp(config: Config, log: Logger): Promise<RunningApp>
 export async function openToolbox(config: Config, log: Logger): Promise<Toolbox> {
   // Opening migrates, so there is nothing left for `migrate` to do.
   const database = await openDatabase({ ...databaseOptions(config, log), joinsRunning: true })
-  const deps = { orm: database.orm, epochs: { changed: () => undefined } }
+  const deps = {
+    orm: database.orm,
+    sql: database.sql,
+    epochs: { changed: () => undefined },
+    loadMasterKeys: () => loadMasterKeys(config),
+  }
   return { ...createToolbox(deps), migrate: async () => undefined, close: database.close }
 }
 
@@ -333,9 +338,13 @@ function databaseOptions(config: Config, log: Logger): DatabaseOptions {
 }
 
 async function openSealer(config: Config, sql: Sql): Promise<Sealer> {
-  const masterKeys = config.masterKeys ?? (await loadMasterKeyFile(config.dataDir))
+  const masterKeys = await loadMasterKeys(config)
   await registerMasterKeys(sql, masterKeys)
   return createSealer(masterKeys)
+}
+
+async function loadMasterKeys(config: Config): Promise<readonly MasterKey[]> {
+  return config.masterKeys ?? (await loadMasterKeyFile(config.dataDir))
 }
 
 function openRecorder({ database, bus, queue, log, metrics }: Foundation): Recorder {

@@ -8,9 +8,14 @@ import {
   wholeProject,
 } from './auth/index.ts'
 import type { ConfigurationDeps } from './db/configuration-epoch.ts'
+import { registerMasterKeys } from './db/master-keys.ts'
+import type { Sql } from './db/sql.ts'
 import { createEventTypeStore, type EventType, type EventTypeInput, registerEventTypes } from './event-types/index.ts'
 import { done, type Outcome, type UserFailure } from './kernel/outcome.ts'
 import { createProject, findProject, type Page, type Project } from './projects/index.ts'
+import { createSealer, type MasterKey } from './secrets/index.ts'
+import { type RewrapReport, rewrap } from './secrets/rewrap.ts'
+import { countSealedValues } from './secrets/sealed-values.ts'
 import { createSourceStore } from './sources/index.ts'
 
 /** What an operator does beside the running gateway. Projects and sources are given by name. */
@@ -30,7 +35,22 @@ export interface Toolbox {
   ): Promise<Outcome<{ readonly created: number; readonly updated: number }>>
   /** A page by name, of at most 100; `after` is the last name of the page before. */
   listEventTypes(project: string, after: string | null): Promise<Outcome<Page<ListedEventType>>>
+  /** How many sealed values there are under each master key. */
+  countSealedValues(): Promise<readonly SealedCount[]>
+  /**
+   * Seals again, under the first master key, what rests under others.
+   *
+   * @throws CodedError when a master key is missing or wrong.
+   */
+  rewrapSecrets(): Promise<RewrapReport>
   close(): Promise<void>
+}
+
+export interface SealedCount {
+  readonly keyId: string
+  readonly count: number
+  /** The first given key, another one, or one that was not given. */
+  readonly key: 'current' | 'former' | 'missing'
 }
 
 export interface NewApiKey {
@@ -53,9 +73,20 @@ export type ListedEventType = Pick<EventType, 'name' | 'onViolation' | 'isDeprec
   readonly schema?: string | null | undefined
 }
 
+export interface ToolboxDeps extends ConfigurationDeps {
+  readonly sql: Sql
+  readonly loadMasterKeys: () => Promise<readonly MasterKey[]>
+}
+
 /** What an operator does by commands. Running gateways learn of it by polling the configuration's epoch. */
-export function createToolbox(deps: ConfigurationDeps): Omit<Toolbox, 'close' | 'migrate'> {
+export function createToolbox(deps: ToolboxDeps): Omit<Toolbox, 'close' | 'migrate'> {
   return {
+    countSealedValues: () => countByKey(deps),
+    async rewrapSecrets() {
+      const masterKeys = await deps.loadMasterKeys()
+      await registerMasterKeys(deps.sql, masterKeys)
+      return await rewrap(deps.sql, createSealer(masterKeys))
+    },
     createProject: (name) => createProject(deps, { name }),
     createApiKey: (input) => inProject(deps, input.project, (project) => createKey(deps, project, input)),
     listApiKeys: (name) =>
@@ -76,6 +107,13 @@ export function createToolbox(deps: ConfigurationDeps): Omit<Toolbox, 'close' | 
         done(await createEventTypeStore(deps.orm).page(id, { prefix: null, first: 100, after })),
       ),
   }
+}
+
+async function countByKey({ sql, loadMasterKeys }: ToolboxDeps): Promise<SealedCount[]> {
+  const [current, ...former] = (await loadMasterKeys()).map(({ id }) => id)
+  const kindOf = (id: string) => (former.includes(id) ? 'former' : 'missing')
+  const counts = [...(await countSealedValues(sql))]
+  return counts.map(([keyId, count]) => ({ keyId, count, key: keyId === current ? 'current' : kindOf(keyId) }))
 }
 
 async function inProject<Value>(

@@ -6,6 +6,7 @@ import { login, logout } from './login.ts'
 import { migrate } from './migrate.ts'
 import { printSchema } from './print-schema.ts'
 import { createProject } from './projects.ts'
+import { rewrapSecrets } from './secrets.ts'
 import { serve } from './serve.ts'
 
 /** All there are, in the order of `--help`. */
@@ -21,5 +22,6 @@ export const commands: readonly Command[] = [
   revokeKey,
   importEventTypes,
   listEventTypes,
+  rewrapSecrets,
   printSchema,
 ]

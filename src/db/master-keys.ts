@@ -1,5 +1,6 @@
 import { CodedError } from '../kernel/coded-error.ts'
 import { checkValue, type MasterKey } from '../secrets/index.ts'
+import { countSealedValues } from '../secrets/sealed-values.ts'
 import type { Sql } from './sql.ts'
 
 /**
@@ -38,20 +39,12 @@ async function refuseWrongKeys(sql: Sql, masterKeys: readonly MasterKey[]): Prom
 }
 
 async function refuseMissingKeys(sql: Sql, masterKeys: readonly MasterKey[]): Promise<void> {
-  const [missing] = await sql.query<{ id: string }>(
-    `select used.id
-       from (select split_part(s.sealed, '.', 2) as id from secrets as s
-              union
-             select split_part(s.token_sealed, '.', 2) from sources as s) as used
-      where used.id <> all ($1::text[])
-      order by used.id
-      limit 1`,
-    [masterKeys.map((key) => key.id)],
-  )
+  const given = new Set(masterKeys.map((key) => key.id))
+  const missing = [...(await countSealedValues(sql)).keys()].find((id) => !given.has(id))
   if (missing === undefined) return
   throw new CodedError(
     'MASTER_KEY_MISSING',
-    `Secrets in this database are sealed under the master key "${missing.id}", which was not given. ` +
+    `Secrets in this database are sealed under the master key "${missing}", which was not given. ` +
       'Add it to MASTER_KEYS; the first key there seals, all of them open.',
   )
 }

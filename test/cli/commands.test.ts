@@ -41,6 +41,8 @@ async function hookline(argv: string[], replaced: Partial<Toolbox> = {}): Promis
     },
     registerEventTypes: async (project) => ({ kind: 'not-found', id: project, path: [] }),
     listEventTypes: async (project) => ({ kind: 'not-found', id: project, path: [] }),
+    countSealedValues: async () => [],
+    rewrapSecrets: async () => ({ resealedCount: 0, brokenCount: 0, firstBroken: null }),
     async close() {
       asked.closed += 1
     },
@@ -78,6 +80,7 @@ test('--help lists every command and every variable', async () => {
     'keys revoke',
     'event-types import',
     'event-types list',
+    'secrets rewrap',
     'print-schema',
   ]) {
     expect(output).toMatch(new RegExp(`^  ${command} `, 'm'))

@@ -38,7 +38,8 @@ async function newProject(): Promise<Project> {
 }
 
 async function hookline(...argv: string[]): Promise<{ code: number; output: string; errors: string }> {
-  const toolbox = { ...createToolbox(configuration), migrate: async () => undefined, close: async () => undefined }
+  const parts = { ...configuration, loadMasterKeys: async () => [] }
+  const toolbox = { ...createToolbox(parts), migrate: async () => undefined, close: async () => undefined }
   let output = ''
   let errors = ''
   const code = await runCli(argv, {

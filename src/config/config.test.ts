@@ -115,6 +115,20 @@ test.each(['DATABASE_URL', 'REDIS_URL', 'MASTER_KEYS'])('a mistake in %s never s
   expect(complaint).not.toContain('hunter2')
 })
 
+test.each([
+  ['redis://redis', true],
+  ['redis://:a,b@one:6379', true],
+  ['redis://:pw@one:6379,redis://:pw@two:6379, rediss://three', true],
+  ['redis://one:6379,two:6379', false],
+  ['redis://one,two:6379', false],
+  ['redis://one:6379,', false],
+  ['redis://', false],
+  ['http://redis:6379', false],
+])('REDIS_URL may be one server, or several URLs of one Cluster: %s', (url, isValid) => {
+  if (isValid) expect(configOf({ REDIS_URL: url }).redisUrl).toBe(url)
+  else expect(complaintsOf({ REDIS_URL: url })).toHaveLength(1)
+})
+
 test('a shared database without master keys is refused, and so is a role without a shared database', () => {
   expect(complaintsOf({ DATABASE_URL: shared.DATABASE_URL })).toEqual([
     expect.stringMatching(/^MASTER_KEYS is not set: expected id:base64 of 32 bytes, since DATABASE_URL is set/),

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { splitRedisUrls } from '../redis/redis-urls.ts'
 import { type MasterKey, parseMasterKeys } from '../secrets/index.ts'
 
 /** A value, or what should have stood there instead: the end of the sentence 'expected …'. */
@@ -62,9 +63,17 @@ export function parseDatabaseUrl(text: string): Parsed<string> {
   return isPostgres ? valid(text) : expected('a URL such as postgres://user:password@host:5432/database')
 }
 
-export function parseRedisUrl(text: string): Parsed<string> {
-  const url = /^rediss?:\/\//i.test(text) ? parseServiceUrl(text) : null
-  return url !== null && url.hostname !== '' ? valid(text) : expected('a URL such as redis://:password@host:6379/0')
+/** One URL, or several of one Cluster, comma separated. */
+export function parseRedisUrls(text: string): Parsed<string> {
+  return splitRedisUrls(text).every(isRedisUrl)
+    ? valid(text)
+    : expected('a URL such as redis://:password@host:6379/0, or URLs of servers of one Cluster, comma separated')
+}
+
+// What is no web address may hold nearly anything in place of the host, a comma too.
+function isRedisUrl(text: string): boolean {
+  const url = /^rediss?:\/\//i.test(text) ? URL.parse(text) : null
+  return url !== null && /^[^,\s]+$/.test(url.hostname)
 }
 
 /** Networks in CIDR notation or single addresses, comma separated; `none` is the empty list. */

@@ -9,7 +9,7 @@ import {
   parseNetworks,
   parseOrigins,
   parsePublicUrl,
-  parseRedisUrl,
+  parseRedisUrls,
   parseText,
 } from './parse.ts'
 
@@ -67,10 +67,11 @@ export const settings = {
   }),
   redisUrl: optional('REDIS_URL', {
     description:
-      'Redis that carries wake-ups between processes and counts rate limits for all of them. It holds nothing that can be lost.',
+      'Redis that carries wake-ups between processes and counts rate limits for all of them. It holds nothing that can be ' +
+      'lost. A Redis Cluster is recognised; of one, several servers may be named, comma separated.',
     fallbackText: 'each process wakes and counts for itself',
     isSecret: true,
-    parse: parseRedisUrl,
+    parse: parseRedisUrls,
   }),
   dataDir: setting('DATA_DIR', {
     description: 'Directory of the embedded PostgreSQL and of generated keys.',

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis'
 import { Gauge, type Registry } from 'prom-client'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import type { Logger } from '../kernel/log.ts'
@@ -66,7 +67,9 @@ interface Count {
 /** Kept apart by limit: the library's limiters have one limit each. */
 interface Limiter {
   readonly memory: RateLimiterMemory
-  redis: RateLimiterRedis | null
+  readonly keyPrefix: string
+  /** By the server's connection. */
+  readonly shared: WeakMap<Redis, RateLimiterRedis>
 }
 
 /** Limits in use at a time; of more, those first seen begin again. */
@@ -81,22 +84,25 @@ function createCounters(shared: SharedCounters | null) {
     if (known !== undefined) return known
     const [oldest] = limiters.keys()
     if (oldest !== undefined && limiters.size >= maxLimiters) limiters.delete(oldest)
-    const limiter = { memory: new RateLimiterMemory({ points: count, duration: windowMs / 1_000 }), redis: null }
+    const limiter: Limiter = {
+      memory: new RateLimiterMemory({ points: count, duration: windowMs / 1_000 }),
+      keyPrefix: `hookline:rate:${key}`,
+      shared: new WeakMap(),
+    }
     limiters.set(key, limiter)
     return limiter
   }
 
   async function consume(id: string, limit: RateLimit): Promise<RateLimiterRes> {
     const limiter = limiterOf(limit)
-    const redis = shared?.redis() ?? null
-    if (shared === null || redis === null) return await settled(limiter.memory.consume(id))
-    limiter.redis ??= redisLimiter(redis, limit)
+    const server = shared?.of(`${limiter.keyPrefix}:${id}`) ?? null
+    if (server === null) return await settled(limiter.memory.consume(id))
     try {
-      const result = await settled(limiter.redis.consume(id))
-      shared.worked()
+      const result = await settled(sharedLimiter(limiter, server.redis, limit).consume(id))
+      server.worked()
       return result
     } catch (error) {
-      shared.failed(error)
+      server.failed(error)
       return await settled(limiter.memory.consume(id))
     }
   }
@@ -122,16 +128,19 @@ async function settled(consuming: Promise<RateLimiterRes>): Promise<RateLimiterR
   }
 }
 
-function redisLimiter(storeClient: NonNullable<ReturnType<SharedCounters['redis']>>, limit: RateLimit) {
-  const { count, windowMs } = limit
-  return new RateLimiterRedis({
-    storeClient,
-    keyPrefix: `hookline:rate:${count}/${windowMs}`,
+function sharedLimiter({ shared, keyPrefix }: Limiter, redis: Redis, { count, windowMs }: RateLimit): RateLimiterRedis {
+  const known = shared.get(redis)
+  if (known !== undefined) return known
+  const limiter = new RateLimiterRedis({
+    storeClient: redis,
+    keyPrefix,
     points: count,
     duration: windowMs / 1_000,
     inMemoryBlockOnConsumed: count,
     customIncrTtlLuaScript: countInWindow,
   })
+  shared.set(redis, limiter)
+  return limiter
 }
 
 // As the library's own, but for windows in milliseconds: that one cuts them to whole seconds.
@@ -172,7 +181,7 @@ function registerMetrics(metrics: Registry, shared: SharedCounters): void {
     help: '1 while requests are counted in Redis, for all processes together; 0 while each counts for itself.',
     registers: [metrics],
     collect() {
-      this.set(shared.redis() === null ? 0 : 1)
+      this.set(shared.isShared() ? 1 : 0)
     },
   })
 }

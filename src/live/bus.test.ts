@@ -1,7 +1,8 @@
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { redisMissing, startTestRedis } from '../../test/support/redis.ts'
+import { startTestCluster } from '../../test/support/redis-cluster.ts'
 import type { Bus } from './bus.ts'
 import { createMemoryBus } from './memory-bus.ts'
 import { createRedisBus } from './redis-bus.ts'
@@ -14,6 +15,9 @@ interface Driver {
 }
 
 const silent = pino({ level: 'silent' })
+
+let cluster: ReturnType<typeof startTestCluster> | null = null
+afterAll(async () => await (await cluster)?.stop())
 
 const drivers: Driver[] = [
   {
@@ -32,6 +36,16 @@ const drivers: Driver[] = [
       const bus = createRedisBus({ url: redis.url, log: silent, metrics: new Registry() })
       await vi.waitUntil(() => bus.isHealthy(), 5_000)
       return { bus, stop: () => bus.close().then(redis.stop) }
+    },
+  },
+  {
+    name: 'Redis Cluster',
+    missing: await redisMissing(),
+    async start() {
+      cluster ??= startTestCluster()
+      const bus = createRedisBus({ url: (await cluster).url, log: silent, metrics: new Registry() })
+      await vi.waitUntil(() => bus.isHealthy(), 5_000)
+      return { bus, stop: () => bus.close() }
     },
   },
 ]

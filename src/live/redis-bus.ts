@@ -1,22 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Logger } from '../kernel/log.ts'
-import { createPublisher, type Publisher } from '../redis/publisher.ts'
-import { createSubscriber, type Subscriber } from '../redis/subscriber.ts'
+import { redisHosts } from '../redis/redis-urls.ts'
+import { type Topology, type TopologyWatch, watchTopology } from '../redis/topology.ts'
 import type { Bus } from './bus.ts'
+import { heartBeatMs, RedisLink } from './redis-link.ts'
 import { ChannelListeners, Outbox } from './wake-ups.ts'
 
 /*
- * The bus between processes: Redis publish and subscribe, over one connection each. Redis holds nothing of ours.
+ * The bus between processes: Redis publish and subscribe. Redis holds nothing of ours.
+ *
+ * One link to each server that channels belong to: to the one Redis, or to each primary of a Redis Cluster, where
+ * channels are sharded, so that a wake-up costs one server and not all. (The Cluster client of ioredis is not used: it
+ * does not tell when a channel is subscribed again, nor notices a server that hangs.)
  *
  * What a process publishes reaches its own listeners directly, with or without Redis; the echo is left out, by the
- * origin that each message begins with. Health is measured, not assumed: each second a heart-beat goes out on a channel
- * that only this process listens on.
+ * origin that each message begins with. The bus is healthy while every channel has a link and each link's heart-beat
+ * returns. So one server of three that is away makes streams poll, though the channels of the others go on.
  *
- *   unhealthy ──heart-beat returns, all subscribed──▶ healthy      (onRecovered: wake-ups were lost, read again)
- *   healthy ──connection lost, or no heart-beat for 3 s──▶ unhealthy
+ *   unhealthy ──the last link becomes healthy──▶ healthy      (onRecovered: wake-ups were lost, read again)
+ *   healthy ──a link becomes unhealthy──▶ unhealthy           (the Cluster is asked who serves what, each second)
  *
- * A connection that is up but carries nothing for 5 s is given up for a new one: a broken network may never tell.
+ * When the Cluster has changed, channels go over to the link of their new server, and their listeners look once.
  */
 
 export interface RedisBusOptions {
@@ -27,12 +32,8 @@ export interface RedisBusOptions {
 
 /** Redis has one name space for the channels of everybody who uses it. */
 const prefix = 'hookline:'
-const heartBeatMs = 1_000
-/** Three heart-beats. */
-const staleAfterMs = 3_000
-const giveUpAfterMs = 5_000
 
-/** Returns at once, whether Redis is there or not: the bus is unhealthy until the first heart-beat returns. */
+/** Returns at once, whether Redis is there or not: the bus is unhealthy until the first heart-beats return. */
 export function createRedisBus(options: RedisBusOptions): Bus {
   return new RedisBus(options)
 }
@@ -40,45 +41,35 @@ export function createRedisBus(options: RedisBusOptions): Bus {
 class RedisBus implements Bus {
   readonly #options: RedisBusOptions
   readonly #origin = randomBytes(9).toString('base64url')
-  readonly #heartBeatChannel = `${prefix}heart-beat:${this.#origin}`
   readonly #listeners: ChannelListeners
   readonly #recoveryListeners = new Set<() => void>()
-  readonly #publisher: Publisher
-  readonly #subscriber: Subscriber
+  readonly #dropped: Counter
+  readonly #topology: TopologyWatch
+  /** By the server's URL. */
+  readonly #links = new Map<string, RedisLink>()
+  readonly #closing: Promise<void>[] = []
+  /** The link over which each channel is listened to; null while no server has it. */
+  readonly #channels = new Map<string, RedisLink | null>()
   readonly #outbox: Outbox
   readonly #pulse: NodeJS.Timeout
   #isHealthy = false
   /** Whether the log was told that Redis is away. */
   #isReported = false
-  #lastBeatMs = performance.now()
-  #lastReconnectMs = 0
   #isClosed = false
 
   constructor(options: RedisBusOptions) {
     this.#options = options
     this.#listeners = new ChannelListeners(options.log)
-    const dropped = registerMetrics(options.metrics, () => this.#isHealthy)
-    const connection = {
+    this.#dropped = registerMetrics(options.metrics, () => this.#isHealthy)
+    this.#topology = watchTopology({
       url: options.url,
-      onReady: () => this.#beat(),
-      onAway: (error?: Error) => this.#becomeUnhealthy(error),
-    }
-    this.#publisher = createPublisher({
-      ...connection,
-      onDropped: (error) => {
-        dropped.inc()
-        if (error !== undefined) this.#becomeUnhealthy(error)
-      },
+      onChange: (topology) => this.#rewire(topology),
+      onAway: (error) => this.#becomeUnhealthy(options.url, error),
     })
-    this.#subscriber = createSubscriber({
-      ...connection,
-      onMessage: (channel, message) => this.#receive(channel, message),
-      // What was published before was missed.
-      onSubscribed: (channel) => this.#listeners.call(channel.slice(prefix.length), ''),
-    })
-    this.#subscriber.add(this.#heartBeatChannel)
     this.#outbox = new Outbox((channel, payload) => {
-      this.#publisher.publish(prefix + channel, `${this.#origin} ${payload}`)
+      const link = this.#linkOf(prefix + channel)
+      if (link === null) this.#dropped.inc()
+      else link.publish(prefix + channel, `${this.#origin} ${payload}`)
       this.#listeners.call(channel, payload)
     })
     this.#pulse = setInterval(() => this.#checkPulse(), heartBeatMs)
@@ -91,9 +82,9 @@ class RedisBus implements Bus {
 
   subscribe(channel: string, listener: (payload: string) => void): () => void {
     const own = (payload: string): void => listener(payload)
-    if (this.#listeners.add(channel, own)) this.#subscriber.add(prefix + channel)
+    if (this.#listeners.add(channel, own)) this.#open(prefix + channel)
     return () => {
-      if (this.#listeners.remove(channel, own)) this.#subscriber.remove(prefix + channel)
+      if (this.#listeners.remove(channel, own)) this.#leave(prefix + channel)
     }
   }
 
@@ -116,53 +107,92 @@ class RedisBus implements Bus {
     clearInterval(this.#pulse)
     this.#listeners.clear()
     this.#recoveryListeners.clear()
-    await Promise.all([this.#publisher.close(), this.#subscriber.close()])
+    for (const link of this.#links.values()) this.#closing.push(link.close())
+    await Promise.all([this.#topology.close(), ...this.#closing])
+  }
+
+  #linkOf(channel: string): RedisLink | null {
+    const url = this.#topology.current()?.urlOf(channel) ?? null
+    return url === null ? null : (this.#links.get(url) ?? null)
+  }
+
+  #open(channel: string): void {
+    const link = this.#linkOf(channel)
+    this.#channels.set(channel, link)
+    link?.add(channel)
+  }
+
+  #leave(channel: string): void {
+    this.#channels.get(channel)?.remove(channel)
+    this.#channels.delete(channel)
+  }
+
+  #rewire(topology: Topology): void {
+    if (this.#isClosed) return
+    for (const [url, link] of this.#links) {
+      // A heart-beat on a channel that the server has not any more would prove nothing.
+      if (topology.urlOf(link.heartBeatChannel) === url) continue
+      this.#links.delete(url)
+      this.#closing.push(link.close())
+    }
+    for (const url of topology.urls) {
+      if (!this.#links.has(url)) this.#links.set(url, this.#connect(url, topology))
+    }
+    for (const [channel, link] of this.#channels) {
+      if (this.#linkOf(channel) === link) continue
+      link?.remove(channel)
+      this.#open(channel)
+    }
+    for (const link of this.#links.values()) link.checkPulse()
+    this.#isHealthy &&= this.#isWhole()
+    this.#becomeHealthy()
+  }
+
+  #connect(url: string, topology: Topology): RedisLink {
+    return new RedisLink({
+      url,
+      isSharded: topology.isCluster,
+      heartBeatChannel: topology.nameOn(url, `${prefix}heart-beat:${this.#origin}`),
+      onMessage: (channel, message) => this.#receive(channel, message),
+      onSubscribed: (channel) => this.#listeners.call(channel.slice(prefix.length), ''),
+      onHealthy: () => this.#becomeHealthy(),
+      onUnhealthy: (error) => {
+        this.#becomeUnhealthy(url, error)
+        this.#topology.refresh()
+      },
+      onDropped: () => this.#dropped.inc(),
+    })
   }
 
   #receive(channel: string, message: string): void {
     if (this.#isClosed) return
-    if (channel === this.#heartBeatChannel) {
-      this.#becomeHealthy(Number(message))
-      return
-    }
     const space = message.indexOf(' ')
     if (message.slice(0, space) === this.#origin) return
     this.#listeners.call(channel.slice(prefix.length), message.slice(space + 1))
   }
 
-  // The payload is the time of sending: what was delayed on the way proves nothing.
-  #beat(): void {
-    if (!this.#publisher.isReady() || !this.#subscriber.isReady()) return
-    this.#publisher.publish(this.#heartBeatChannel, String(performance.now()))
-  }
-
   #checkPulse(): void {
-    const nowMs = performance.now()
-    if (nowMs - this.#lastBeatMs > staleAfterMs) this.#becomeUnhealthy()
-    if (nowMs - Math.max(this.#lastBeatMs, this.#lastReconnectMs) > giveUpAfterMs) {
-      this.#lastReconnectMs = nowMs
-      this.#publisher.reconnect()
-      this.#subscriber.reconnect()
-    }
-    this.#beat()
+    for (const link of this.#links.values()) link.checkPulse()
+    if (!this.#isHealthy) this.#topology.refresh()
   }
 
-  #becomeHealthy(sentMs: number): void {
-    if (performance.now() - sentMs > staleAfterMs) return
-    this.#lastBeatMs = sentMs
-    if (this.#isHealthy || !this.#publisher.isReady() || !this.#subscriber.isReady()) return
+  #isWhole(): boolean {
+    return this.#topology.current()?.isComplete === true && [...this.#links.values()].every((link) => link.isHealthy())
+  }
+
+  #becomeHealthy(): void {
+    if (this.#isHealthy || this.#isClosed || !this.#isWhole()) return
     this.#isHealthy = true
     if (this.#isReported) this.#options.log.info('Redis is back: wake-ups flow again')
     this.#isReported = false
     for (const listener of this.#recoveryListeners) listener()
   }
 
-  #becomeUnhealthy(error?: Error): void {
+  #becomeUnhealthy(url: string, error?: Error): void {
     this.#isHealthy = false
     if (this.#isReported || this.#isClosed) return
     this.#isReported = true
-    const { url, log } = this.#options
-    log.warn({ err: error, redis: URL.canParse(url) ? new URL(url).host : undefined }, awayMessage)
+    this.#options.log.warn({ err: error, redis: redisHosts(url) }, awayMessage)
   }
 }
 
@@ -172,7 +202,7 @@ const awayMessage =
 function registerMetrics(metrics: Registry, isHealthy: () => boolean): Counter {
   new Gauge({
     name: 'hookline_bus_healthy',
-    help: '1 while wake-ups between processes arrive (a heart-beat makes the round trip through Redis), else 0.',
+    help: '1 while wake-ups between processes arrive (a heart-beat makes the round trip through each Redis server), else 0.',
     registers: [metrics],
     collect() {
       this.set(isHealthy() ? 1 : 0)

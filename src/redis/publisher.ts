@@ -10,6 +10,8 @@ export interface Publisher {
 }
 
 export interface PublisherOptions extends Omit<ConnectionOptions, 'role'> {
+  /** Whether channels belong to the server, as in a Cluster. */
+  readonly isSharded: boolean
   readonly onReady: () => void
   /** Called for each message that was not sent, or not acknowledged. */
   readonly onDropped: (error?: Error) => void
@@ -18,7 +20,7 @@ export interface PublisherOptions extends Omit<ConnectionOptions, 'role'> {
 /** Unanswered messages at most: a Redis that hangs must not fill our memory. */
 const maxUnanswered = 10_000
 
-export function createPublisher({ onReady, onDropped, ...connection }: PublisherOptions): Publisher {
+export function createPublisher({ isSharded, onReady, onDropped, ...connection }: PublisherOptions): Publisher {
   const redis = connectRedis({ ...connection, role: 'publisher' })
   redis.on('ready', onReady)
   let unanswered = 0
@@ -29,12 +31,10 @@ export function createPublisher({ onReady, onDropped, ...connection }: Publisher
         return
       }
       unanswered += 1
-      redis
-        .publish(channel, payload)
-        .catch(onDropped)
-        .finally(() => {
-          unanswered -= 1
-        })
+      const sending = isSharded ? redis.spublish(channel, payload) : redis.publish(channel, payload)
+      sending.catch(onDropped).finally(() => {
+        unanswered -= 1
+      })
     },
     isReady: () => redis.status === 'ready',
     reconnect() {

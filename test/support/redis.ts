@@ -37,36 +37,37 @@ export interface TestRedis {
 export async function startTestRedis(): Promise<TestRedis> {
   const port = await findFreePort('127.0.0.1')
   const folder = await mkdtemp(join(tmpdir(), 'hookline-redis-'))
-  let server: ChildProcess | null = null
-
-  async function start(): Promise<void> {
-    server = spawn(
-      'redis-server',
-      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    )
-    await accepting(server)
-  }
-
-  async function kill(): Promise<void> {
-    if (server === null) return
-    const exited = server.exitCode === null && server.signalCode === null ? once(server, 'exit') : null
-    server.kill('SIGKILL')
-    await exited
-    server = null
-  }
-
-  await start()
+  const server = redisServer(['--port', String(port), '--dir', folder])
+  await server.start()
   return {
+    ...server,
     url: `redis://127.0.0.1:${port}`,
-    kill,
-    start,
-    pause: () => server?.kill('SIGSTOP'),
-    resume: () => server?.kill('SIGCONT'),
     async stop() {
-      await kill()
+      await server.kill()
       await rm(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** One `redis-server` on 127.0.0.1, not yet started. It keeps nothing on disk but what it must as part of a Cluster. */
+export function redisServer(options: readonly string[]): Omit<TestRedis, 'url' | 'stop'> {
+  let server: ChildProcess | null = null
+  return {
+    async start() {
+      server = spawn('redis-server', ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...options], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      await accepting(server)
+    },
+    async kill() {
+      if (server === null) return
+      const exited = server.exitCode === null && server.signalCode === null ? once(server, 'exit') : null
+      server.kill('SIGKILL')
+      await exited
+      server = null
+    },
+    pause: () => server?.kill('SIGSTOP'),
+    resume: () => server?.kill('SIGCONT'),
   }
 }
 

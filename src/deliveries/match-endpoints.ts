@@ -11,7 +11,7 @@ import { type CompiledFilter, compileMessageFilter } from '../messages/message-f
 /*
  * Says which messages an endpoint gets. Each message is put to each filter by itself: where one throws, or cannot even be
  * read, that message does not go to that endpoint, and all else goes on as if nothing had been. Others have their turn
- * every 10 ms, and after a second a page ends where it stands, since a transaction waits for it.
+ * every 10 ms, and after a second a page ends behind the message that it is at, since a transaction waits for it.
  */
 
 /** An endpoint as one snapshot has it. */
@@ -77,7 +77,7 @@ export function createEndpointMatcher({
     registers: [metrics],
   })
   return {
-    readsBodies: (endpoints) => endpoints.some(({ filter }) => filter !== null && filters.of(filter).readsBodies),
+    readsBodies: (endpoints) => endpoints.some(({ filter }) => filter !== null && dataTest.test(filter)),
     async match(matching) {
       const { failure, failureCount, ...matched } = await matchPage(matching, filters, limits)
       if (failure !== null) {
@@ -88,6 +88,9 @@ export function createEndpointMatcher({
     },
   }
 }
+
+/** The one test that looks into bodies. Told by the text, since to compile thousands of filters takes a while. */
+const dataTest = /"data"\s*:/
 
 interface FilterFailure extends DeliveryPair {
   readonly err: unknown
@@ -101,8 +104,8 @@ interface Judged extends Matched {
 
 async function matchPage(matching: Matching, filters: CompiledFilters, limits: MatchLimits): Promise<Judged> {
   const { endpoints, messages, sourceName } = matching
-  const compiled = endpoints.map(({ id, filter }) => ({ id, filter: filter === null ? null : filters.of(filter) }))
   const turns = createTurns()
+  const compiled = await compileAll(endpoints, filters, turns)
   const endMs = performance.now() + limits.maxMs
   const pairs: DeliveryPair[] = []
   let failure: FilterFailure | null = null
@@ -118,13 +121,32 @@ async function matchPage(matching: Matching, filters: CompiledFilters, limits: M
         failure ??= { sequence, endpointId, err: verdict.error }
         failureCount += 1
       }
-      const turn = filter === null ? undefined : turns()
+      const turn = turns()
       if (turn !== undefined) await turn
     }
     looked += 1
     if (pairs.length >= limits.maxPairs || performance.now() > endMs) break
   }
   return { pairs, looked, failure, failureCount }
+}
+
+interface CompiledEndpoint {
+  readonly id: EndpointId
+  readonly filter: CompiledFilter | null
+}
+
+async function compileAll(
+  endpoints: readonly FilteringEndpoint[],
+  filters: CompiledFilters,
+  turns: ReturnType<typeof createTurns>,
+): Promise<CompiledEndpoint[]> {
+  const compiled: CompiledEndpoint[] = []
+  for (const { id, filter } of endpoints) {
+    compiled.push({ id, filter: filter === null ? null : filters.of(filter) })
+    const turn = turns()
+    if (turn !== undefined) await turn
+  }
+  return compiled
 }
 
 function judge(filter: CompiledFilter | null, message: FilteredMessage): boolean | { readonly error: unknown } {
@@ -140,7 +162,7 @@ interface CompiledFilters {
 }
 
 /** Characters of all texts together. */
-const maxKeptCharacters = 4_000_000
+const maxKeptCharacters = 8_000_000
 
 /** Filters by their text, which many endpoints may share; the one compiled longest ago makes room. */
 function createCompiledFilters(): CompiledFilters {

@@ -49,7 +49,7 @@ export async function openNarrowWay(port: number): Promise<{ port: number; close
     far.on('data', (bytes) => {
       near.write(bytes)
       far.pause()
-      setTimeout(() => far.resume(), 20)
+      setTimeout(() => far.resume(), 15)
     })
   })
   server.listen(0, '127.0.0.1')

@@ -1,8 +1,9 @@
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generateMasterKey } from '../../src/secrets/index.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { startGatewayProcess } from '../support/gateway-process.ts'
 import { createSource } from '../support/graphql-client.ts'
+import { startLoad } from '../support/load.ts'
 import { redisMissing, startTestRedis } from '../support/redis.ts'
 import { readStream } from '../support/stream.ts'
 import { until } from '../support/until.ts'
@@ -22,6 +23,7 @@ async function startTwo(environment: Record<string, string>) {
   return {
     reader,
     second,
+    ingressUrl: source.ingressUrl,
     token,
     async post(body: string) {
       expect((await fetch(source.ingressUrl, { method: 'POST', body })).status).toBe(202)
@@ -36,53 +38,67 @@ async function startTwo(environment: Record<string, string>) {
   }
 }
 
-test('without Redis a message that one process takes reaches a subscriber of another', async () => {
-  const two = await startTwo({})
-  await two.post('one')
-  await two.post('two')
-  await until(two.texts, ['one', 'two'])
-  await two.close()
-})
-
 test.skipIf(missing !== null)(
-  `with Redis killed and started again the stream goes on, in order and without a loss${missing ? ` (${missing})` : ''}`,
+  `Redis killed and started again under load loses nothing: streams poll meanwhile, and metrics tell${missing ? ` (${missing})` : ''}`,
   async () => {
     const redis = await startTestRedis()
     const two = await startTwo({ REDIS_URL: redis.url })
-    const isHealthy = async () => {
+    const metric = async (name: string) => {
       const metrics = await (await fetch(`${two.second.baseUrl}/metrics`)).text()
-      return /^hookline_bus_healthy 1$/m.test(metrics)
+      return Number(new RegExp(`^${name} (.+)$`, 'm').exec(metrics)?.[1])
     }
-    await until(isHealthy, true)
-    await two.post('before')
-    await until(two.texts, ['before'])
+    await until(() => metric('hookline_bus_healthy'), 1)
+    const load = startLoad(() => two.ingressUrl, 4)
+    const untilMore = async (count: number) => {
+      const goal = load.acknowledged.size + count
+      await until(() => load.acknowledged.size >= goal, true)
+    }
+    await untilMore(50)
     await redis.kill()
-    await until(isHealthy, false)
-    await two.post('without')
-    await until(two.texts, ['before', 'without'])
+    await until(() => metric('hookline_bus_healthy'), 0)
+    const polls = await metric('hookline_feed_polls_total')
+    const streamed = two.reader.messages.length
+    await untilMore(50)
+    // Every second instead of every five.
+    await until(async () => (await metric('hookline_feed_polls_total')) >= polls + 2, true, { timeoutMs: 4_000 })
+    expect(two.reader.messages.length).toBeGreaterThan(streamed)
     await redis.start()
-    await until(isHealthy, true)
-    await two.post('after')
-    await until(two.texts, ['before', 'without', 'after'])
+    await until(() => metric('hookline_bus_healthy'), 1)
+    await untilMore(50)
+    await load.stop()
+    await until(() => two.reader.messages.length, load.acknowledged.size)
+    expect(load.failedCount).toBe(0)
+    expect(new Set(two.reader.messages.map(({ id }) => id))).toEqual(new Set(load.acknowledged.keys()))
+    expect(two.reader.messages.map(({ sequence }) => sequence)).toEqual([...load.acknowledged].map((_, at) => at + 1))
     expect(two.reader.connections()).toBe(1)
     await two.close()
     await redis.stop()
   },
 )
 
-test('a key that one process revokes is refused by another within a second, and its sockets close', async () => {
-  const two = await startTwo({})
-  await two.post('before')
-  await until(two.texts, ['before'])
-  const ask = (query: string) =>
-    fetch(`${two.second.baseUrl}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${two.token}` },
-      body: JSON.stringify({ query }),
-    })
-  const answer = (await (await ask('{ viewer { id } }')).json()) as { data: { viewer: { id: string } } }
-  await ask(`mutation { revokeApiKey(input: { id: "${answer.data.viewer.id}" }) { __typename } }`)
-  await until(async () => (await ask('{ viewer { id } }')).status, 401, { timeoutMs: 1_500 })
-  await until(() => two.reader.connections() > 1, true, { timeoutMs: 1_500 })
-  await two.close()
+describe('two processes without Redis', () => {
+  let two: Awaited<ReturnType<typeof startTwo>>
+  beforeAll(async () => {
+    two = await startTwo({})
+  })
+  afterAll(() => two.close())
+
+  test('a message that one process takes reaches a subscriber of another', async () => {
+    await two.post('one')
+    await two.post('two')
+    await until(two.texts, ['one', 'two'])
+  })
+
+  test('a key that one process revokes is refused by another within a second, and its sockets close', async () => {
+    const ask = (query: string) =>
+      fetch(`${two.second.baseUrl}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${two.token}` },
+        body: JSON.stringify({ query }),
+      })
+    const answer = (await (await ask('{ viewer { id } }')).json()) as { data: { viewer: { id: string } } }
+    await ask(`mutation { revokeApiKey(input: { id: "${answer.data.viewer.id}" }) { __typename } }`)
+    await until(async () => (await ask('{ viewer { id } }')).status, 401, { timeoutMs: 1_500 })
+    await until(() => two.reader.connections() > 1, true, { timeoutMs: 1_500 })
+  })
 })

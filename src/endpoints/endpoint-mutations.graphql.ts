@@ -51,7 +51,7 @@ builder.mutationField('createEndpoint', (t) =>
   }),
 )
 
-const EndpointPayload = builder.objectRef<Done<Endpoint>>('EndpointPayload').implement({
+export const EndpointPayload = builder.objectRef<Done<Endpoint>>('EndpointPayload').implement({
   description: 'An endpoint as it now is.',
   fields: (t) => ({
     endpoint: t.field({ type: EndpointNode, description: 'The changed endpoint.', resolve: ({ value }) => value }),

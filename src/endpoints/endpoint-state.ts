@@ -37,6 +37,17 @@ export interface EndpointState {
   readonly throttledUntil: Date | null
 }
 
+/** Of an endpoint that was deleted while it was being shown. */
+export const unknownState: EndpointState = {
+  status: 'disabled',
+  disabledReason: 'It was deleted.',
+  consecutiveFailureCount: 0,
+  failingSince: null,
+  breaker: 'closed',
+  nextProbeAt: null,
+  throttledUntil: null,
+}
+
 /**
  * SQL: whether an endpoint may be sent to. The only place that says so.
  *

@@ -125,6 +125,8 @@ describe('each scope opens its own and nothing else', () => {
     },
     updateEndpoint: { needs: 'manage', ...mutation('updateEndpoint', 'UpdateEndpointInput', { id: none }) },
     deleteEndpoint: { needs: 'manage', ...mutation('deleteEndpoint', 'DeleteEndpointInput', { id: none }) },
+    pauseEndpoint: { needs: 'manage', ...mutation('pauseEndpoint', 'PauseEndpointInput', { id: none }) },
+    resumeEndpoint: { needs: 'manage', ...mutation('resumeEndpoint', 'ResumeEndpointInput', { id: none }) },
   }
 
   test('every field of Query and Mutation is in this table', () => {
@@ -235,6 +237,8 @@ async function attack(target: Target, ids: World['ids']): Promise<string[]> {
     await input('DeleteSourceInput', 'deleteSource', { id: source }),
     await input('UpdateEndpointInput', 'updateEndpoint', { id: endpoint, url: 'https://example.com/' }),
     await input('DeleteEndpointInput', 'deleteEndpoint', { id: endpoint }),
+    await input('PauseEndpointInput', 'pauseEndpoint', { id: endpoint }),
+    await input('ResumeEndpointInput', 'resumeEndpoint', { id: endpoint }),
     await input('ReplayMessagesInput', 'replayMessages', { endpointId: endpoint }),
     await input('RetryDeliveryInput', 'retryDelivery', { id: delivery }),
     await input('CancelDeliveryInput', 'cancelDelivery', { id: delivery }),
@@ -326,7 +330,7 @@ test('a key that is limited to a source sees and changes nothing of the others',
     filtered: expect.anything(),
   })
   expect(data.nodes.slice(0, 5)).toEqual([null, null, null, null, null])
-  expect((await attack(target, ids)).slice(1)).toEqual(Array(14).fill('NOT_FOUND'))
+  expect((await attack(target, ids)).slice(1)).toEqual(Array(16).fill('NOT_FOUND'))
   const stream = overWebSocket(
     target,
     'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',

@@ -66,7 +66,8 @@ builder.node(EndpointNode, {
     signing: t.expose('signing', { type: SigningSchemeEnum, description: 'The form of the signature.' }),
     secrets: t.field({
       type: [SecretType],
-      description: 'The secrets that sign, newest first; at most 5.',
+      description: 'The secrets that sign, newest first; at most 5. Scope: MANAGE.',
+      authScopes: { scope: 'manage' },
       resolve: async ({ id }, _args, context) => [...((await secretsOf(context, id)) ?? [])],
     }),
     retryPolicy: t.field({

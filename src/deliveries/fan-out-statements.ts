@@ -1,4 +1,5 @@
 import type { Sql } from '../db/sql.ts'
+import { maySendTo } from '../endpoints/endpoint-state.ts'
 import {
   type DeliveryId,
   type EndpointId,
@@ -88,11 +89,16 @@ export async function insertDeliveries(
   return rows.map((row) => row.id)
 }
 
-/** @returns the endpoints that still exist, and whether someone drains them now. */
-export async function lockStates(
-  sql: Sql,
-  endpointIds: readonly EndpointId[],
-): Promise<{ endpointId: EndpointId; isLeased: boolean }[]> {
+/** An endpoint that still exists. */
+export interface LockedState {
+  readonly endpointId: EndpointId
+  /** Whether someone drains it now. */
+  readonly isLeased: boolean
+  /** Whether it may be sent to. Where not, whoever lets it be sent to again sees to it that it is drained. */
+  readonly maySend: boolean
+}
+
+export async function lockStates(sql: Sql, endpointIds: readonly EndpointId[]): Promise<LockedState[]> {
   return await sql.query(statesText, [endpointIds], 'fan-out-lock-states')
 }
 
@@ -171,7 +177,8 @@ const insertText = `
 
 // The clock and not now(): a lease that was let go of while we waited for the row must not look held.
 const statesText = `
-  select s.endpoint_id as "endpointId", coalesce(s.lease_expires_at > clock_timestamp(), false) as "isLeased"
+  select s.endpoint_id as "endpointId", coalesce(s.lease_expires_at > clock_timestamp(), false) as "isLeased",
+         ${maySendTo('s', 'clock_timestamp()')} as "maySend"
     from endpoint_states as s
    where s.endpoint_id = any($1::text[])
    order by s.endpoint_id

@@ -87,3 +87,24 @@ test('a message or a filter that is broken harms nothing but their own deliverie
   expect(await deliveredTo(projectId, endpointIds)).toEqual([[1, 3], [1, 2, 3], []])
   await until(async () => expect(await world.statuses()).not.toHaveProperty('pending'))
 })
+
+test('deliveries of a paused endpoint wait, and nobody is bothered with them', async () => {
+  const { projectId, sourceId, endpointIds } = await projectWith(null, null)
+  const [paused] = endpointIds
+  await world.sql.query(`update endpoint_states set status = 'paused' where endpoint_id = $1`, [paused])
+  await world.publish(sourceId, 2)
+  await isFannedOut(sourceId)
+  expect(await deliveredTo(projectId, endpointIds)).toEqual([
+    [1, 2],
+    [1, 2],
+  ])
+  const ofProject = `select count(*)::int as count, status from deliveries where project_id = $1 group by status order by status`
+  await until(async () =>
+    expect(await world.sql.query(ofProject, [projectId])).toEqual([
+      { count: 2, status: 'delivered' },
+      { count: 2, status: 'pending' },
+    ]),
+  )
+  const leases = `select lease_number from endpoint_states where endpoint_id = $1`
+  expect(await world.sql.query(leases, [paused])).toEqual([{ lease_number: 0 }])
+})

@@ -270,7 +270,7 @@ beforeAll(async () => {
   sourceId = await world.createSource(projectId)
   healthy = await world.startReceiver()
   await world.createEndpoint(projectId, healthy.url)
-  for (const [place, one] of cases.entries()) running.set(one, await start(one, place))
+  await Promise.all(cases.map(async (one, place) => running.set(one, await start(one, place))))
   const outbound = createOutbound({
     guard: createAddressGuard({ allowedNetworks: [], allowsLoopback: true }),
     ca: [certificate('authority.pem')],
@@ -287,7 +287,7 @@ afterAll(async () => {
 })
 
 async function startWorkerWith(outbound: Outbound): Promise<void> {
-  const { stop } = await world.startWorker({ outbound })
+  const { stop } = await world.startWorker({ outbound, graceMs: 50 })
   closers.push(stop)
 }
 

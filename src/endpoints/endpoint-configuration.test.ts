@@ -365,4 +365,6 @@ test('endpoints are found by label, state and source, and only those that the ca
   expect(await found({ sourceId: other.id }, { ...own, sourceIds: new Set([source.id]) })).toBe('')
   expect(await found({ sourceId: source.id }, stranger)).toBe('')
   expect(await found({ sourceId: 'nonsense' })).toBe('')
+  expect(await found({ sourceId: '' })).toBe('')
+  expect(await found({ label: '' })).toBe('')
 })

@@ -57,12 +57,16 @@ async function matches(
   { statuses, label, sourceId }: EndpointFilter,
 ): Promise<FilterQuery<Endpoint>[] | null> {
   // An endpoint of all sources gets those of its project, not whatever is asked for.
-  if (sourceId && !(await isOwnSource(orm, reach, sourceId))) return null
+  if (isGiven(sourceId) && !(await isOwnSource(orm, reach, sourceId))) return null
   return [
     ...(statuses ? [{ status: { $in: [...statuses] } }] : []),
-    ...(label ? [{ labels: { $contains: [label] } }] : []),
-    ...(sourceId ? [{ $or: [{ sourceIds: null }, { sourceIds: { $contains: [sourceId] } }] }] : []),
+    ...(isGiven(label) ? [{ labels: { $contains: [label] } }] : []),
+    ...(isGiven(sourceId) ? [{ $or: [{ sourceIds: null }, { sourceIds: { $contains: [sourceId] } }] }] : []),
   ] as FilterQuery<Endpoint>[]
+}
+
+function isGiven(text: string | null | undefined): text is string {
+  return text !== null && text !== undefined
 }
 
 async function isOwnSource(orm: Orm, reach: Reach, id: string): Promise<boolean> {

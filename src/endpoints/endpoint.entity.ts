@@ -47,14 +47,14 @@ export const EndpointEntity = defineEntity({
       .$type<PayloadFormat>()
       .defaultRaw(`'exact'`)
       .onCreate(() => 'exact'),
-    /** Of the header fields that are added, in their order; the values are sealed. */
+    /** Of the header fields that are added, in their order. */
     headerNames: p
       .array()
       .columnType('text[]')
       .$type<string[]>()
       .defaultRaw(`'{}'`)
       .onCreate(() => []),
-    /** Sealed: the JSON text of a list of name and value pairs. */
+    /** Sealed: the JSON text of these fields, a list of `{name, value, isSecret}`; null when there are none. */
     sealedHeaders: p.text().nullable().hidden(),
     /** How we prove who we are, beside the signature; null when not at all. */
     authentication: p.text().$type<AuthenticationScheme>().nullable(),

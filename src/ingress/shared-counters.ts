@@ -57,7 +57,7 @@ export function createSharedCounters({ url, log }: { readonly url: string; reado
       if (servers.has(serverUrl)) continue
       const probeKey = now.nameOn(serverUrl, `${keyPrefix}probe`)
       const events = { onTrouble: () => topology.refresh(), onWorked: atStart.back }
-      servers.set(serverUrl, connectServer({ url: serverUrl, probeKey, log, ...events }))
+      servers.set(serverUrl, connectServer({ url: serverUrl, isSharded: now.isCluster, probeKey, log, ...events }))
     }
   }
 
@@ -83,6 +83,8 @@ interface Server extends CountingServer {
 
 interface ServerOptions {
   readonly url: string
+  /** Whether the server is one of a Cluster. */
+  readonly isSharded: boolean
   /** A key of this server that nobody counts with. */
   readonly probeKey: string
   readonly log: Logger
@@ -91,7 +93,7 @@ interface ServerOptions {
   readonly onWorked: () => void
 }
 
-function connectServer({ url, probeKey, log, onTrouble, onWorked }: ServerOptions): Server {
+function connectServer({ url, isSharded, probeKey, log, onTrouble, onWorked }: ServerOptions): Server {
   const report = reporter(log, url)
   let isShared = false
   let isClosed = false
@@ -101,7 +103,7 @@ function connectServer({ url, probeKey, log, onTrouble, onWorked }: ServerOption
     if (isClosed) return
     onTrouble()
     // The server is well, but the key belongs to another one now.
-    if (error instanceof Error && error.message.startsWith('MOVED ')) return
+    if (isSharded && error instanceof Error && error.message.startsWith('MOVED ')) return
     isShared = false
     report.away(error)
   }

@@ -33,6 +33,9 @@ export interface TopologyOptions {
   readonly onAway: (error: Error) => void
 }
 
+const noCluster =
+  'several servers must be of one Redis Cluster, but this one is of none, or its user may not ask it: cluster slots'
+
 /** A Cluster that has just changed needs a moment until all its servers know. */
 const restMs = 100
 const retryMs = 500
@@ -69,7 +72,7 @@ export function watchTopology({ url, onChange, onAway }: TopologyOptions): Topol
   }
 
   function use(owners: Owners | null): void {
-    if (owners === null && seeds.length > 1) throw new Error('REDIS_URL names several servers, but they are no Cluster')
+    if (owners === null && (seeds.length > 1 || current !== null)) throw new Error(noCluster)
     const text = JSON.stringify(owners)
     if (text === known || closing.signal.aborted) return
     known = text
@@ -147,6 +150,7 @@ type SlotRange = [first: number, last: number, ...servers: [host: string | null,
 
 /** @see https://redis.io/docs/latest/commands/cluster-slots/ */
 function ownersOf(ranges: readonly SlotRange[], askedUrl: string): Owners {
+  if (ranges.length === 0) throw new Error('this server of a Redis Cluster knows of no other')
   const owners: Owners = new Array(slotCount).fill(undefined)
   for (const [first, last, master] of ranges) {
     if (master === undefined) continue

@@ -134,11 +134,14 @@ test('what retention dropped before it was read is told as a gap', async () => {
   expect(listener.errors()).toContain('Gap: retention dropped messages 2 to 3 before they were read.')
 })
 
+/** A gateway that starts looks at once at what is to be kept. */
 async function keepOnly({ id }: ListenedSource, maxMessages: number): Promise<void> {
   const ask = async <Data>(query: string) => await graphql<Data>(world.baseUrl, world.token, query, { id, maxMessages })
   await ask(`mutation ($id: ID!, $maxMessages: SafeInt!) {
     updateSource(input: { id: $id, retention: { maxMessages: $maxMessages } }) { __typename }
   }`)
+  await world.stop('SIGKILL')
+  await world.start()
   const first = 'query ($id: ID!) { source(by: { id: $id }) { firstSequence lastSequence } }'
   await until(async () => {
     const { source } = await ask<{ source: { firstSequence: number; lastSequence: number } }>(first)

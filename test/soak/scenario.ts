@@ -27,10 +27,8 @@ export interface Scenario {
 }
 
 export interface ScenarioOptions {
-  /** The environment of each process. The first one answers the queries. */
+  /** The environment of each process. The first one takes the messages and answers the queries. */
   readonly processes: readonly Record<string, string>[]
-  /** Places of the processes that take messages. */
-  readonly ingress: readonly number[]
   /** How long the receiver takes to answer, in milliseconds. */
   readonly receiverMs?: number
 }
@@ -56,18 +54,11 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario 
   const reader = readStream({ baseUrl, token, sourceId: source.id })
   await until(() => reader.events[0]?.__typename, 'CaughtUp')
 
-  let turn = 0
-  const address = () => {
-    const place = options.ingress[turn++ % options.ingress.length] ?? 0
-    return `${gateways[place]?.baseUrl}${new URL(source.ingressUrl).pathname}`
-  }
-  const load = startLoad(address, 8)
+  const load = startLoad(() => `${baseUrl}${new URL(source.ingressUrl).pathname}`, 8)
   return {
     load,
     reader,
     async killAndRestart(place) {
-      const survivor = gateways.find((_, index) => index !== place && options.ingress.includes(index))
-      if (survivor !== undefined) reader.moveTo(survivor.baseUrl)
       await gateways[place]?.stop('SIGKILL')
       gateways[place] = await startGatewayProcess(environments[place] ?? {})
     },

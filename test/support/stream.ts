@@ -23,8 +23,6 @@ export interface StreamReader {
   readonly events: MessageEvent[]
   /** How often it had to connect. */
   connections(): number
-  /** Changes where it connects next. */
-  moveTo(baseUrl: string): void
   close(): Promise<void>
 }
 
@@ -39,7 +37,8 @@ const query = `subscription ($sourceIds: [ID!]!, $after: [Cursor!]) {
 
 /** Reads from `after`, or from now on. Its first event shows that it is subscribed. */
 export function readStream(start: { baseUrl: string; token: string; sourceId: string; after?: string }): StreamReader {
-  let { baseUrl, after } = start
+  const { baseUrl } = start
+  let { after } = start
   let isClosed = false
   let connections = 0
   let end = () => {}
@@ -78,9 +77,6 @@ export function readStream(start: { baseUrl: string; token: string; sourceId: st
     messages,
     events,
     connections: () => connections,
-    moveTo(url) {
-      baseUrl = url
-    },
     async close() {
       isClosed = true
       end()

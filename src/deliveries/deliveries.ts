@@ -86,6 +86,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   const fanOut = createFanOut({ ...deps, notices, matcher, notifyDrains })
   const operate = createOperationRunner({
     pool: deps.pool,
+    queue,
     notices: createOperationNotices(deps.bus),
     kinds: {
       'replay-messages': createReplayStep({ queue, notices, matcher }),

@@ -45,7 +45,8 @@ const RetryDeliveryResult = builder.unionType('RetryDeliveryResult', {
 builder.mutationField('retryDelivery', (t) =>
   t.field({
     type: RetryDeliveryResult,
-    description: 'Attempts a delivery now. An attempt under way still decides as it would have.',
+    description:
+      'Attempts a delivery now, or as soon as its endpoint is attempted at all. An attempt under way still decides as it would have.',
     args: { input: t.arg({ type: RetryDeliveryInput, required: true, description: 'Which one.' }) },
     resolve: async (_root, { input }, { services, viewer }) =>
       resultOf(await retryDelivery(services, viewer, input), 'not-found', 'state-conflict'),

@@ -18,7 +18,7 @@ const messageDeliveryList = pagedList('message-deliveries', (text) => isId('dlv'
 builder.objectField(MessageNode, 'deliveries', (t) =>
   t.field({
     type: DeliveryConnection,
-    description: 'Its deliveries, one per matching endpoint, in the order of creation.',
+    description: 'Its deliveries, one per matching endpoint and one for each replay, in the order of creation.',
     authScopes: { scope: 'read' },
     args: pageArguments(t.arg),
     resolve: async (message, args, context) => {

@@ -128,8 +128,8 @@ export function pageText(order: 'newest-first' | 'oldest-first', byEndpoint: boo
    order by f.id ${direction}`
 }
 
-// A page per message in one statement. Index: deliveries_message_id_endpoint_id_unique; a message has as many deliveries
-// as endpoints, so that sorting them is cheap.
+// A page per message in one statement. Index: deliveries_message_id_endpoint_id_operation_id_index; a message
+// has as many deliveries as endpoints and replays, so that sorting them is cheap.
 export const ofMessagesText = `
   select ${deliveryColumns}
     from unnest($2::text[], $3::text[]) as place (message_id, after_id)

@@ -3,8 +3,10 @@
  *
  *   pending ──▶ retrying ──▶ delivered
  *      │  └────────┬───────▶ failed       (the last attempt failed, or the receiver answered 410)
- *      ├───────────┼───────▶ canceled     (its source or endpoint was deleted)
+ *      ├───────────┼───────▶ canceled     (a client called it off, or its source or endpoint was deleted)
  *      └───────────┴───────▶ expired      (retention dropped its message)
+ *
+ * A client may ask for a retry of what has failed or was canceled: it waits again, its retries begin afresh.
  *
  * What waits, waits in rows: a delivery that is open has `next_attempt_at`. Tasks only say where to look.
  *
@@ -13,6 +15,8 @@
  *     **settler**, which writes those of all endpoints together, fenced by lease and attempt number;
  *   - **decide-next** chooses what follows an attempt, and is pure;
  *   - the **promoter** leaves drain tasks when retries fall due, or when a holder has died;
+ *   - **replay-messages** and **retry-deliveries** are operations (src/operations): they make deliveries of stored
+ *     messages, or attempt again what was given up, in steps like those of fan-out;
  *   - **reconcile** and **purge** look after what was left behind;
  *   - **retain** (a task per source) drops the messages that its rule keeps no longer; see src/retention. Their
  *     deliveries stay for a week, to be looked up, and then go with their attempts (**remove-outlived**).

@@ -9,6 +9,7 @@ import { createLog } from '../kernel/log.ts'
 import { createOperationNotices, createOperationRunner, type Operation, type StepTaker } from '../operations/index.ts'
 import type { TaskRun } from '../queue/index.ts'
 import { createDeliveryNotices } from './delivery-notices.ts'
+import { maintainTask } from './maintain.task.ts'
 import { createEndpointMatcher, type MatchLimits } from './match-endpoints.ts'
 import { narrowRange } from './narrow-range.ts'
 import { type ReplayMessagesInput, replayMessages } from './replay-messages.ts'
@@ -79,7 +80,7 @@ function runnerOf({ limits, spoil = () => undefined }: { limits?: MatchLimits; s
     return done
   }
   const kinds = { 'replay-messages': spoiled, 'retry-deliveries': spoiled }
-  const run = createOperationRunner({ pool: world.pool, notices: createOperationNotices(world.bus), kinds })
+  const run = createOperationRunner({ ...world, notices: createOperationNotices(world.bus), kinds })
   return async ({ id }: Operation) => {
     while ((await stateOf(id)).status === 'running') await run({ operationId: id }, task).catch(() => undefined)
     return { ...(await stateOf(id)), steps }
@@ -222,4 +223,16 @@ test('messages of a time are counted exactly, though some are stored out of the 
     expect(await runnerOf()(operation)).toMatchObject({ total: meant.length, done: meant.length, skipped: 0 })
     expect(await sequences(operation)).toEqual(meant)
   }
+})
+
+test('a replay whose task was lost is found again, and goes on', async () => {
+  await store(20)
+  const operation = await ask()
+  await world.sql.query(`delete from pgboss.job`)
+  await world.sql.query(`update operations set updated_at = now() - interval '2 minutes' where id = $1`, [operation.id])
+  const worker = await world.startWorker()
+  await world.queue.enqueue(world.sql, maintainTask, [{ payload: {} }])
+  await until(async () => expect(await stateOf(operation.id)).toMatchObject({ status: 'completed', done: 20 }))
+  expect(await sequences(operation)).toEqual(upTo(20))
+  await worker.stop()
 })

@@ -13,6 +13,8 @@ import {
   type OperationStep,
   removeOldOperations,
   resumeOperations,
+  runOperation,
+  runOperationFor,
   type StepTaker,
 } from './index.ts'
 import { watchOperation } from './watch-operation.ts'
@@ -60,10 +62,10 @@ async function read(id: OperationId): Promise<Operation> {
 
 const never = new AbortController().signal
 
-function runnerOf(step: StepTaker) {
+function runnerOf(step: StepTaker, options: { readonly turnMs?: number } = {}) {
   const notices = createOperationNotices(world.bus)
   const kinds = { 'replay-messages': step, 'retry-deliveries': step }
-  const run = createOperationRunner({ pool: world.pool, notices, kinds })
+  const run = createOperationRunner({ ...world, notices, kinds, ...options })
   return async ({ id: operationId }: Operation, signal = never) => {
     let isPostponed = false
     const task: TaskRun = {
@@ -125,6 +127,17 @@ test('a process that stops leaves the rest to others', async () => {
   expect(await read(operation.id)).toMatchObject({ status: 'running', doneCount: 4 })
   expect(await runnerOf(writePlace)(operation)).toBe(false)
   expect(await placesOf(operation.id)).toEqual(allPlaces)
+})
+
+test('a long operation lets others have their turn', async () => {
+  const [long, other] = [await begin(), await begin()]
+  const run = runnerOf(writePlace, { turnMs: 0 })
+  await world.sql.query(`delete from pgboss.job where name = 'run-operation'`)
+  await world.queue.enqueue(world.sql, runOperation, [runOperationFor(other.id)])
+  await run(long)
+  expect(await read(long.id)).toMatchObject({ status: 'running', doneCount: 1 })
+  const text = `select singleton_key as id from pgboss.job where name = 'run-operation' order by created_on`
+  expect(await world.sql.query(text)).toEqual([{ id: other.id }, { id: long.id }])
 })
 
 test('an operation that runs but has no task gets one again; one that is being worked on does not', async () => {

@@ -3,10 +3,11 @@ import type { Pool } from 'pg'
 import { type Sql, withTransaction } from '../db/sql.ts'
 import type { OperationId } from '../kernel/ids.ts'
 import { unreachable } from '../kernel/unreachable.ts'
-import type { TaskHandler } from '../queue/index.ts'
+import type { TaskHandler, TaskQueue, TaskRun } from '../queue/index.ts'
 import type { OperationKind } from './operation.ts'
 import type { OperationNotices } from './operation-notices.ts'
 import { finishOperation, lockRunning, moveOperation, type RunningOperation } from './operation-steps.ts'
+import { runOperation, runOperationFor } from './run-operation.task.ts'
 
 /** An operation as its next step finds it. */
 export type OperationAtWork = RunningOperation
@@ -39,15 +40,21 @@ export type StepTaker = (sql: Sql, operation: OperationAtWork) => Promise<Operat
 
 export interface OperationRunnerDeps {
   readonly pool: Pool
+  readonly queue: Pick<TaskQueue, 'enqueue' | 'wake'>
   readonly notices: OperationNotices
   readonly kinds: Readonly<Record<OperationKind, StepTaker>>
+  /** After so long others have their turn. Default 10,000. */
+  readonly turnMs?: number
 }
 
 /** Operations under way at a time in one process; each holds a connection while it takes a step. */
 export const operationConcurrency = 2
 
+const defaultTurnMs = 10_000
+
 export function createOperationRunner(deps: OperationRunnerDeps): TaskHandler<{ operationId: OperationId }> {
   return async ({ operationId }, run) => {
+    const endMs = performance.now() + (deps.turnMs ?? defaultTurnMs)
     for (;;) {
       if (run.closing.aborted) return run.postpone()
       const startMs = performance.now()
@@ -55,10 +62,20 @@ export function createOperationRunner(deps: OperationRunnerDeps): TaskHandler<{ 
       if (step === null) return
       step.announce()
       if (step.isLast) return
+      if (performance.now() > endMs) return await goToTheEnd(deps, operationId, run)
       // Half of a connection's time at most: what is new goes before what is old.
       await sleep(performance.now() - startMs, null, { signal: run.closing }).catch(() => undefined)
     }
   }
+}
+
+/** A long operation must not keep others from beginning: a new task waits behind theirs. */
+async function goToTheEnd({ pool, queue }: OperationRunnerDeps, id: OperationId, run: TaskRun): Promise<void> {
+  await withTransaction(pool, async (sql) => {
+    await run.settle(sql)
+    await queue.enqueue(sql, runOperation, [runOperationFor(id)])
+  })
+  queue.wake(runOperation)
 }
 
 /** @returns null when it does not run any more. */

@@ -53,7 +53,7 @@ interface DroppedRow {
 }
 
 // The step holds one message at least. Beginning after what was dropped before spares the scan the dead rows.
-// Indexes: messages_pkey, deliveries_message_id_endpoint_id_unique.
+// Indexes: messages_pkey, deliveries_message_id_endpoint_id_operation_id_index.
 const dropText = `
   with doomed as materialized (
     select m.source_id, m.sequence, m.id, m.project_id

@@ -48,7 +48,7 @@ export type AttemptFailure =
   /** Reserved for a process that died under its request; nothing records it yet. */
   | 'WORKER_LOST';
 
-/** How far a delivery is. DELIVERED, FAILED, CANCELED and EXPIRED are final. */
+/** How far a delivery is. The last four are final; FAILED and CANCELED until someone asks for a retry. */
 export type DeliveryStatus =
   /** Called off. */
   | 'CANCELED'

@@ -1,12 +1,12 @@
 import { Counter, type Registry } from 'prom-client'
 import type { Sql } from '../db/sql.ts'
-import { readFilterText } from '../endpoints/index.ts'
 import type { EndpointId, SourceId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import { createTurns } from '../kernel/turn.ts'
 import { type FilterableMessage, type FilteredMessage, filteredMessage } from '../messages/filtered-message.ts'
 import { createMessageStore } from '../messages/index.ts'
-import { type CompiledFilter, compileMessageFilter } from '../messages/message-filter.ts'
+import type { CompiledFilter } from '../messages/message-filter.ts'
+import { type CompiledFilters, createCompiledFilters } from './compiled-filters.ts'
 
 /*
  * Says which messages an endpoint gets. Each message is put to each filter by itself: where one throws, or cannot even be
@@ -154,46 +154,6 @@ function judge(filter: CompiledFilter | null, message: FilteredMessage): boolean
     return filter?.matches(message) ?? true
   } catch (error) {
     return { error }
-  }
-}
-
-interface CompiledFilters {
-  of(text: string): CompiledFilter
-}
-
-/** Characters of all texts together. */
-const maxKeptCharacters = 8_000_000
-
-/** Filters by their text, which many endpoints may share; the one compiled longest ago makes room. */
-function createCompiledFilters(): CompiledFilters {
-  const kept = new Map<string, CompiledFilter>()
-  let keptCharacters = 0
-  return {
-    of(text) {
-      const known = kept.get(text)
-      if (known !== undefined) return known
-      const filter = compile(text)
-      kept.set(text, filter)
-      keptCharacters += text.length
-      for (const oldest of kept.keys()) {
-        if (keptCharacters <= maxKeptCharacters) break
-        kept.delete(oldest)
-        keptCharacters -= oldest.length
-      }
-      return filter
-    },
-  }
-}
-
-/** Of what cannot be read, a filter that throws: it lets nothing through, and says so each time. */
-function compile(text: string): CompiledFilter {
-  try {
-    return compileMessageFilter(readFilterText(text))
-  } catch (error) {
-    const matches = () => {
-      throw error
-    }
-    return { readsBodies: false, matches }
   }
 }
 

@@ -8,6 +8,7 @@ import { DeliveryEnds } from './migrations/0003-delivery-ends.ts'
 import { StreamTickets } from './migrations/0004-stream-tickets.ts'
 import { Listeners } from './migrations/0005-listeners.ts'
 import { Outbound } from './migrations/0006-outbound.ts'
+import { Stats } from './migrations/0007-stats.ts'
 import { clientConfig } from './pool.ts'
 import type { Sql } from './sql.ts'
 
@@ -21,6 +22,7 @@ const migrationsList: MigrationObject[] = [
   { name: '0004-stream-tickets', class: StreamTickets },
   { name: '0005-listeners', class: Listeners },
   { name: '0006-outbound', class: Outbound },
+  { name: '0007-stats', class: Stats },
 ]
 
 const migrationsTable = 'hookline_migrations'
@@ -42,6 +44,8 @@ const tablesWithoutEntity = [
   'stream_tickets',
   'listeners',
   'operations',
+  'fresh_counts',
+  'rollups',
 ]
 
 /** Entities over the given pool, so that they and plain SQL share its connections. The pool stays its maker's to end. */

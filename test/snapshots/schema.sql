@@ -151,6 +151,22 @@ create table former_tokens (
 );
 CREATE INDEX former_tokens_source_id_index ON public.former_tokens USING btree (source_id);
 
+create table fresh_counts (
+  node_id text not null,
+  minute timestamp with time zone not null,
+  shard bigint not null,
+  received bigint not null,
+  refused bigint not null,
+  created bigint not null,
+  delivered bigint not null,
+  failed bigint not null,
+  retried bigint not null,
+  attempts bigint not null,
+  duration_ms bigint not null,
+  histogram bigint[] not null,
+  constraint fresh_counts_pkey PRIMARY KEY (node_id, minute, shard)
+) with (fillfactor=50);
+
 create table hookline_migrations (
   id integer not null default nextval('hookline_migrations_id_seq'::regclass),
   name character varying(255) not null,
@@ -259,6 +275,23 @@ create table refusals (
   constraint refusals_pkey PRIMARY KEY (id)
 );
 CREATE INDEX refusals_source_id_id_index ON public.refusals USING btree (source_id, id);
+
+create table rollups (
+  node_id text not null,
+  span text not null,
+  starts_at timestamp with time zone not null,
+  received bigint not null,
+  refused bigint not null,
+  created bigint not null,
+  delivered bigint not null,
+  failed bigint not null,
+  retried bigint not null,
+  attempts bigint not null,
+  duration_ms bigint not null,
+  histogram bigint[] not null,
+  constraint rollups_pkey PRIMARY KEY (node_id, span, starts_at)
+);
+CREATE INDEX rollups_span_starts_at_index ON public.rollups USING btree (span, starts_at);
 
 create table secrets (
   id text not null,

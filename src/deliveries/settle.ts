@@ -1,7 +1,9 @@
 import type { Sql } from '../db/sql.ts'
 import { maySendTo } from '../endpoints/endpoint-state.ts'
 import type { AttemptId, DeliveryId, ProjectId } from '../kernel/ids.ts'
+import { registeredTypeOfDelivery } from '../messages/registered-type.ts'
 import type { AttemptOutcome } from '../outbound/outbound.ts'
+import { countHappened, happenedColumns, slotOf } from '../rollups/index.ts'
 import { type Decision, isOutage } from './decide-next.ts'
 import type { DeliveryStatus } from './delivery.ts'
 import type { Lease, LockedRows } from './lease.ts'
@@ -17,9 +19,11 @@ import type { Lease, LockedRows } from './lease.ts'
  * What passes the fence also tells how the endpoint is doing (see endpoint-state.ts for what follows from it), unless the
  * attempt began before the endpoint was last resumed.
  *
- * Locks are taken deliveries first, then states, both in order of key, like everywhere. The usual form skips rows that
- * someone holds, so that a batch of many endpoints never waits for one of them; what was skipped is settled by itself,
- * by the form that waits.
+ * What became of deliveries, and how long attempts took, is counted in the same statement.
+ *
+ * Locks are taken deliveries first, then states, then counts, each in order of key, like everywhere. The usual form skips
+ * rows that someone holds, so that a batch of many endpoints never waits for one of them; what was skipped is settled by
+ * itself, by the form that waits.
  */
 export interface Settlement {
   readonly attemptId: AttemptId
@@ -48,6 +52,8 @@ export interface Settled {
   /** Before the batch. */
   readonly breakerBefore: 'closed' | 'open'
   readonly failingSince: Date | null
+  /** Of the delivery's message, if it is registered and the outcome decided something; null otherwise. */
+  readonly eventType: string | null
 }
 
 /** @returns in no order; without those whose rows were locked (`skip`) or are gone. */
@@ -86,6 +92,7 @@ function columnsOf(batch: readonly Settlement[]): unknown[] {
     column((s) => s.decision.throttleMs),
     column((s) => isOutage(s.outcome.response?.status ?? null)),
     column((s) => s.isProbe),
+    column((s) => slotOf(Math.round(s.outcome.durationMs))),
   ]
 }
 
@@ -107,19 +114,19 @@ const statements: Record<LockedRows, string> = {
   wait: settleText('', 'left join'),
 }
 
-// Indexes: deliveries_pkey, endpoint_states_pkey.
+// Indexes: deliveries_pkey, endpoint_states_pkey, messages_pkey, event_types_project_id_name_unique.
 function settleText(locking: string, stateJoin: string): string {
   return `
   with outcome as materialized (
     select *
       from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::timestamptz[], $7::int[],
                   $8::int[], $9::text[], $10::bytea[], $11::bool[], $12::bigint[], $13::text[], $14::text[],
-                  $15::text[], $16::float8[], $17::float8[], $18::bool[], $19::bool[]) with ordinality
+                  $15::text[], $16::float8[], $17::float8[], $18::bool[], $19::bool[], $20::int[]) with ordinality
         as o (attempt_id, delivery_id, endpoint_id, lease_number, number, started_at, duration_ms,
               response_status, response_headers, response_body, is_truncated, announced_bytes, failure, failure_detail,
-              status, delay_ms, throttle_ms, is_outage, is_probe, place)
+              status, delay_ms, throttle_ms, is_outage, is_probe, slot, place)
   ), delivery as materialized (
-    select d.id, d.project_id, d.status, d.attempt_count
+    select d.id, d.project_id, d.source_id, d.status, d.attempt_count
       from deliveries as d
      where d.id = any($2::text[])
      order by d.id
@@ -133,13 +140,13 @@ function settleText(locking: string, stateJoin: string): string {
      order by s.endpoint_id
        for no key update ${locking}
   ), judged as materialized (
-    select o.*, d.project_id, f.holds_lease, f.holds_lease and f.is_next as is_decisive,
+    select o.*, d.project_id, d.source_id, f.holds_lease, f.holds_lease and f.is_next as is_decisive,
            f.holds_lease and f.is_next and (s.active_since is null or o.started_at >= s.active_since) as counts
       from outcome as o
       join delivery as d on d.id = o.delivery_id
       ${stateJoin} state as s on s.endpoint_id = o.endpoint_id
      cross join lateral (
-       select coalesce(s.lease_number = o.lease_number and s.leased_by = $20::text, false) as holds_lease,
+       select coalesce(s.lease_number = o.lease_number and s.leased_by = $21::text, false) as holds_lease,
               d.status in ('pending', 'retrying') and d.attempt_count = o.number - 1 as is_next) as f
   ), recorded as (
     insert into attempts (id, delivery_id, number, started_at, duration_ms, status, response_headers, response_body,
@@ -149,6 +156,7 @@ function settleText(locking: string, stateJoin: string): string {
       from judged as j
      order by j.attempt_id
         on conflict (id) do nothing
+    returning id
   ), decided as (
     update deliveries as d
        set status = j.status,
@@ -158,8 +166,32 @@ function settleText(locking: string, stateJoin: string): string {
       from judged as j
      where d.id = j.delivery_id
        and (j.is_decisive or j.status = 'delivered' and d.status <> 'delivered')
-    returning d.id, d.status
-  ), observed as (
+    returning d.id, d.project_id, d.source_id, d.endpoint_id, d.sequence, d.status
+  ), typed as materialized (
+    select d.*, t.id as event_type_id, t.name as event_type
+      from decided as d
+      left join lateral (${registeredTypeOfDelivery('d')}) as t on true
+  ), happened as (
+    select ${happenedColumns('d.project_id', {
+      source_id: 'd.source_id',
+      endpoint_id: 'd.endpoint_id',
+      event_type_id: 'd.event_type_id',
+      delivered: `(d.status = 'delivered')::int`,
+      failed: `(d.status = 'failed')::int`,
+      retried: `(d.status = 'retrying')::int`,
+    })}
+      from typed as d
+    union all
+    select ${happenedColumns('j.project_id', {
+      source_id: 'j.source_id',
+      endpoint_id: 'j.endpoint_id',
+      attempts: '1',
+      duration_ms: 'j.duration_ms',
+      slot: 'j.slot',
+    })}
+      from recorded as r
+      join judged as j on j.attempt_id = r.id
+  ), ${countHappened('$21::text')}, observed as (
     select j.endpoint_id, j.started_at, j.throttle_ms, j.is_outage, j.is_probe,
            j.place > coalesce(max(j.place) filter (where j.status = 'delivered') over whole, 0) as is_since_success,
            max(j.place) filter (where j.status = 'delivered') over whole is not null as has_success,
@@ -217,9 +249,10 @@ function settleText(locking: string, stateJoin: string): string {
   select j.delivery_id as "deliveryId", j.project_id as "projectId", d.status, j.holds_lease as "holdsLease",
          j.counts, coalesce(case when n.endpoint_id is null then ${maySendTo('s')} else ${maySendTo('n')} end, true) as "maySend",
          coalesce(n.breaker, s.breaker, 'closed') as breaker, coalesce(s.breaker, 'closed') as "breakerBefore",
-         case when n.endpoint_id is null then s.failing_since else n.failing_since end as "failingSince"
+         case when n.endpoint_id is null then s.failing_since else n.failing_since end as "failingSince",
+         d.event_type as "eventType"
     from judged as j
-    left join decided as d on d.id = j.delivery_id
+    left join typed as d on d.id = j.delivery_id
     left join state as s on s.endpoint_id = j.endpoint_id
     left join next_state as n on n.endpoint_id = j.endpoint_id`
 }

@@ -14,6 +14,8 @@ export function eventSourceOf({ eventSource }: Pick<NewMessage, 'eventSource'>, 
   return eventSource ?? `/sources/${sourceName}`
 }
 
+export const defaultEventType = 'webhook'
+
 export function eventTypeOf({ eventType }: Pick<NewMessage, 'eventType'>): string {
-  return eventType ?? 'webhook'
+  return eventType ?? defaultEventType
 }

@@ -15,7 +15,8 @@ export type HappenedColumn = Counter | 'source_id' | 'endpoint_id' | 'event_type
 
 /** SQL: one row of `happened`; beyond `project_id`, columns that are not given are 0 or null, and the minute is the running one. */
 export function happenedColumns(projectId: string, given: Partial<Record<HappenedColumn, string>>): string {
-  const textColumn = (name: 'source_id' | 'endpoint_id' | 'event_type_id') => `${given[name] ?? 'null::text'} as ${name}`
+  const textColumn = (name: 'source_id' | 'endpoint_id' | 'event_type_id') =>
+    `${given[name] ?? 'null::text'} as ${name}`
   return `${projectId} as project_id, ${textColumn('source_id')}, ${textColumn('endpoint_id')}, ${textColumn('event_type_id')},
            ${given.minute ?? `date_trunc('minute', now(), 'UTC')`} as minute,
            ${eachCounter((counter) => `(${given[counter] ?? '0'})::bigint as ${counter}`)}, ${given.slot ?? 'null::int'} as slot`
@@ -27,18 +28,18 @@ export function happenedColumns(projectId: string, given: Partial<Record<Happene
  * @param writer an expression of type text: who counts; at most one transaction at a time should count under one name.
  */
 export function countHappened(writer: string): string {
-  return `counted_node as (
+  return `count_of_node as (
     select coalesce(h.endpoint_id, h.source_id, h.event_type_id, h.project_id) as node_id, h.minute,
            ${eachCounter((counter) => `sum(h.${counter}) as ${counter}`)},
            array_agg(h.slot) filter (where h.slot is not null) as slots
       from happened as h
      group by grouping sets ((h.minute, h.project_id), (h.minute, h.source_id), (h.minute, h.endpoint_id),
                              (h.minute, h.event_type_id))
-  ), counted as (
+  ), count_written as (
     insert into fresh_counts as f (node_id, minute, shard, ${counters.join(', ')}, histogram)
     select n.node_id, n.minute, hashtextextended(${writer}, 0), ${eachCounter((counter) => `n.${counter}`)},
            ${histogramOf('n.slots')}
-      from counted_node as n
+      from count_of_node as n
      where n.node_id is not null
        and (${counters.map((counter) => `n.${counter}`).join(' + ')}) > 0
      order by n.node_id, n.minute

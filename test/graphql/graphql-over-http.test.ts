@@ -84,6 +84,24 @@ test.each(['variables={', 'extensions={', 'variables=[]', 'operationName=x'])(
   },
 )
 
+test.each([
+  ['application/json', 406],
+  ['application/graphql-response+json', 406],
+  ['image/png', 406],
+  ['nonsense', 406],
+  ['application/json, text/event-stream', 200],
+])('a subscription for a client that accepts %s answers %i', async (accept, status) => {
+  const controller = new AbortController()
+  const response = await fetch(`${gateway.baseUrl}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${target.token}`, accept },
+    body: JSON.stringify({ query: 'subscription { deliveryUpdated { id } }' }),
+    signal: controller.signal,
+  })
+  expect(response.status).toBe(status)
+  controller.abort()
+})
+
 test('a body of over a megabyte answers 413, announced or not', async () => {
   const large = JSON.stringify({ query: `{ __typename } #${'x'.repeat(1_100_000)}` })
   expect((await post(target, large)).status).toBe(413)

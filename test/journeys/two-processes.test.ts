@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generateMasterKey } from '../../src/secrets/index.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { startGatewayProcess } from '../support/gateway-process.ts'
-import { createSource } from '../support/graphql-client.ts'
+import { createSource, graphql } from '../support/graphql-client.ts'
 import { startLoad } from '../support/load.ts'
 import { redisMissing, startTestRedis } from '../support/redis.ts'
 import { readStream } from '../support/stream.ts'
@@ -87,6 +87,30 @@ describe('two processes without Redis', () => {
     await two.post('one')
     await two.post('two')
     await until(two.texts, ['one', 'two'])
+  })
+
+  test('a ticket for a stream is taken once, by whichever process', async () => {
+    const { sources } = await graphql<{ sources: { nodes: { id: string }[] } }>(
+      two.second.baseUrl,
+      two.token,
+      '{ sources { nodes { id } } }',
+    )
+    const { createStreamTicket } = await graphql<{ createStreamTicket: { url: string } }>(
+      two.second.baseUrl,
+      two.token,
+      `mutation ($sourceIds: [ID!]!) {
+        createStreamTicket(input: { sourceIds: $sourceIds }) { ... on CreateStreamTicketPayload { url } }
+      }`,
+      { sourceIds: sources.nodes.map(({ id }) => id) },
+    )
+    const { pathname, search } = new URL(createStreamTicket.url)
+    const origins = [two.second.baseUrl, new URL(two.ingressUrl).origin]
+    const controller = new AbortController()
+    const answers = await Promise.all(
+      [...origins, ...origins].map((origin) => fetch(origin + pathname + search, { signal: controller.signal })),
+    )
+    controller.abort()
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401, 401])
   })
 
   test('a key that one process revokes is refused by another within a second, and its sockets close', async () => {

@@ -388,6 +388,12 @@ test('cursors of other projects and of the future are refused with 400, wherever
   expect(await refusal(`source=${source.name}&after=${ours.lastEventId()}`)).toMatchObject({ status: 400 })
 })
 
+test.each(['garbage', '"', 'ÿ', '1', 'x'.repeat(9_000)])('a Last-Event-ID of %s is refused with 400', async (id) => {
+  const { refusal, source } = await newReader()
+  const problem = await refusal(`source=${source.name}`, { 'last-event-id': id })
+  expect(problem).toMatchObject({ status: 400, code: 'BAD_USER_INPUT' })
+})
+
 test('a stream has no head alone, and cannot be posted to', async () => {
   const { headers } = await newReader()
   expect((await fetch(`${gateway.baseUrl}/stream?source=x`, { method: 'HEAD', headers })).status).toBe(405)
@@ -481,9 +487,9 @@ describe('a slow reader', () => {
     onTestFinished(way.close)
     const stream = await openEventStream(`http://127.0.0.1:${way.port}/stream?source=${source.name}`, headers)
     await stream.next()
-    const body = Buffer.alloc(9_000_000, 0xff)
-    for (let index = 0; index < 2; index += 1) await project.message(source, { body })
-    for (let index = 0; index < 2; index += 1) {
+    const bodies = [9_000_000, 1_000_000].map((bytes) => Buffer.alloc(bytes, 0xff))
+    for (const body of bodies) await project.message(source, { body })
+    for (const body of bodies) {
       const event = await stream.next()
       expect(Buffer.from(event?.data.body, 'base64').equals(body)).toBe(true)
     }

@@ -5,6 +5,7 @@ import { newId } from '../kernel/ids.ts'
 import type { Context } from './context.ts'
 import { createEventExecution } from './event-execution.ts'
 import type { PreparedOperation } from './operations.ts'
+import type { Execution } from './shared-results.ts'
 
 let executions = 0
 const text = { type: new GraphQLNonNull(GraphQLString) }
@@ -38,7 +39,12 @@ function subscriberOf(query: string) {
   const args = { schema, document: parse(query), operationName: null, variableValues: null }
   const validated = validateExecutionArgs(args)
   const handling = handlingOf({ ...args, validated, caller: { viewer, requestId: '' } } as unknown as PreparedOperation)
-  const told = async (event: object) => String(handling.shown(await handling.execute(event)).json)
+  const executed = (event: object) =>
+    new Promise<Execution>((resolve, reject) => {
+      const known = handling.execute(event, { executed: resolve, failed: reject })
+      if (known !== null) resolve(known)
+    })
+  const told = async (event: object) => String(handling.shown(await executed(event)).json)
   return { viewer, told }
 }
 

@@ -3,7 +3,7 @@ import type { Viewer } from '../auth/viewer.ts'
 import type { Context } from './context.ts'
 import type { EventHandling, EventResult } from './operation-stream.ts'
 import type { PreparedOperation } from './operations.ts'
-import { createSharedResults, type Execution, type Member } from './shared-results.ts'
+import { createSharedResults, type Execution, executeFor, type Member } from './shared-results.ts'
 import { sharingKeyOf } from './sharing-key.ts'
 
 interface EventExecutionDeps {
@@ -43,7 +43,7 @@ export function createEventExecution(
     }
 
     return {
-      execute: (event) => member.executionOf(event, () => executeOne(event)),
+      execute: (event, waiter) => member.executionOf(event, executeOne, waiter),
       shown,
       ended: member.leave,
     }
@@ -56,7 +56,13 @@ export function eventResultOf(result: ExecutionResult): EventResult {
   return { json: jsonOf(result), isUnavailable: errors.some(({ extensions }) => extensions.code === 'UNAVAILABLE') }
 }
 
-const alone: Member = { executionOf: (_event, execute) => execute(), leave: () => undefined }
+const alone: Member = {
+  executionOf(event, execute, waiter) {
+    executeFor({ execute, waiter }, event)
+    return null
+  },
+  leave: () => undefined,
+}
 
 function jsonOf(result: ExecutionResult): Buffer {
   return Buffer.from(JSON.stringify(result))

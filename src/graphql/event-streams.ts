@@ -24,12 +24,13 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
     inner: OperationStream,
     { viewer, response }: { viewer: Viewer; response: ServerResponse },
   ): EventStream {
+    const results = askedFor(inner)
     let lastResult: ExecutionResult | null = null
     /** Whether an event waits for its reader to take it. */
     let isGiven = false
     const stopWatching = deps.keys.watch(viewer, () => {
       lastResult = { errors: [unauthenticated()] }
-      void inner.return()
+      void inner.end()
     })
     function ended(): void {
       streams.delete(outer)
@@ -38,13 +39,12 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
     const outer: EventStream = {
       async next() {
         isGiven = false
-        const result = await inner.next()
-        if (!result.done) {
+        const json = await results.next()
+        if (json !== null) {
           isGiven = true
           // Each time, for Yoga turns it off when the answer begins.
           response.socket?.setTimeout(deps.stalledMs)
-          const { value } = result
-          return { done: false, value: { stringify: () => value.toString() } }
+          return { done: false, value: { stringify: () => json.toString() } }
         }
         ended()
         const last = lastResult
@@ -53,7 +53,7 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
       },
       async return() {
         ended()
-        await inner.return()
+        await inner.end()
         return { done: true, value: undefined }
       },
       async throw(error) {
@@ -79,5 +79,29 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
     async close() {
       await Promise.all([...streams].map((stream) => stream.return()))
     },
+  }
+}
+
+/** One result for each time that one is asked for; null when there are no more. */
+function askedFor(stream: OperationStream): { next(): Promise<Buffer | null> } {
+  let isOver = false
+  let answer: (json: Buffer | null) => void = () => undefined
+  stream.follow({
+    take(json) {
+      answer(json)
+      return false
+    },
+    ended() {
+      isOver = true
+      answer(null)
+    },
+  })
+  return {
+    next: () =>
+      new Promise((resolve) => {
+        if (isOver) return resolve(null)
+        answer = resolve
+        stream.resume()
+      }),
   }
 }

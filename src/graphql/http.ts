@@ -94,7 +94,7 @@ async function run(
       return refused([mutationByGet], { status: 405, headers: { allow: 'POST' } })
     }
     const result = await operations.execute(prepared)
-    if (!(Symbol.asyncIterator in result)) return result
+    if (!('follow' in result)) return result
     return streams.open(result, { viewer: prepared.caller.viewer, response })
   } catch (error) {
     return refused([toClientError(error, { log, requestId })])

@@ -19,6 +19,7 @@ import { toClientError } from './client-error.ts'
 import type { Context } from './context.ts'
 import { documentCache } from './document-cache.ts'
 import { createEventExecution, eventResultOf } from './event-execution.ts'
+import { takenEvents } from './event-iteration.ts'
 import { variablesProblem } from './limits.ts'
 import { objectProblem } from './object-limit.ts'
 import { type OperationStream, operationStream } from './operation-stream.ts'
@@ -130,7 +131,7 @@ export function createOperations(deps: {
         return mask.result(source, requestId)
       }
       const handling = eventHandlingOf(operation)
-      return operationStream(source as AsyncIterable<object>, {
+      return operationStream(takenEvents(source as AsyncIterable<object>), {
         ...handling,
         failed: (error) => eventResultOf({ errors: mask.errors([error], requestId) }),
         ended() {

@@ -29,10 +29,21 @@ export interface SharedResults {
 }
 
 export interface Member {
-  /** @param execute called when no other member's execution of the event can be had. */
-  executionOf(event: object, execute: () => Promise<Execution>): Promise<Execution>
+  /**
+   * @param execute called when no other member's execution of the event can be had.
+   * @returns what is there already; null when the waiter is told later.
+   */
+  executionOf(event: object, execute: Execute, waiter: Waiter<Execution>): Execution | null
   /** The stream has ended. */
   leave(): void
+}
+
+export type Execute = (event: object) => Promise<Execution>
+
+/** Who is told of one execution. One of the two is called, once. Neither throws. */
+export interface Waiter<Executed> {
+  executed(executed: Executed): void
+  failed(error: unknown): void
 }
 
 interface SharedResultsOptions {
@@ -44,35 +55,54 @@ interface SharedResultsOptions {
 
 interface Group {
   members: number
+  /** Who wait for the executions that run, by event; whoever comes first executes. */
+  readonly running: WeakMap<object, Waiting[]>
   readonly kept: WeakMap<object, Kept>
+}
+
+interface Waiting {
+  readonly execute: Execute
+  readonly waiter: Waiter<Execution>
 }
 
 interface Kept {
   /** Null when it was dropped. */
-  execution: Promise<Execution> | null
-  bytes: number
-  sinceMs: number
+  execution: Execution | null
+  readonly bytes: number
+  readonly sinceMs: number
 }
 
 export function createSharedResults(options: SharedResultsOptions = {}): SharedResults {
   const groups = new Map<string, Group>()
   const keep = keeper(options)
 
-  async function executionOf(group: Group, event: object, execute: () => Promise<Execution>): Promise<Execution> {
-    if (group.members === 1) return await execute()
-    const running = group.kept.get(event)?.execution
-    if (running) {
-      const execution = await running
-      return execution.isPersonal ? await execute() : execution
+  function run(group: Group, event: object, first: Waiting): void {
+    const waiting = [first]
+    group.running.set(event, waiting)
+    function executed(execution: Execution): void {
+      group.running.delete(event)
+      const kept = keep(execution)
+      if (kept !== null) group.kept.set(event, kept)
+      for (const each of waiting) {
+        if (execution.isPersonal && each !== first) executeFor(each, event)
+        else each.waiter.executed(execution)
+      }
     }
-    const own = execute()
-    const kept: Kept = { execution: own, bytes: 0, sinceMs: 0 }
-    group.kept.set(event, kept)
-    own.then(
-      ({ json }) => keep(kept, json?.length ?? null),
-      () => keep(kept, null),
-    )
-    return await own
+    function failed(error: unknown): void {
+      group.running.delete(event)
+      for (const { waiter } of waiting) waiter.failed(error)
+    }
+    first.execute(event).then(executed, failed)
+  }
+
+  function executionOf(group: Group, event: object, waiting: Waiting): Execution | null {
+    const known = group.kept.get(event)?.execution ?? null
+    if (known !== null && !known.isPersonal) return known
+    const running = group.running.get(event)
+    if (group.members === 1 || known !== null) executeFor(waiting, event)
+    else if (running === undefined) run(group, event, waiting)
+    else running.push(waiting)
+    return null
   }
 
   function leave(key: string, group: Group): void {
@@ -82,18 +112,26 @@ export function createSharedResults(options: SharedResultsOptions = {}): SharedR
 
   return {
     join(key) {
-      const group = groups.get(key) ?? { members: 0, kept: new WeakMap() }
+      const group = groups.get(key) ?? { members: 0, running: new WeakMap(), kept: new WeakMap() }
       groups.set(key, group)
       group.members += 1
       return {
-        executionOf: (event, execute) => executionOf(group, event, execute),
+        executionOf: (event, execute, waiter) => executionOf(group, event, { execute, waiter }),
         leave: () => leave(key, group),
       }
     },
   }
 }
 
-/** @returns keeps an execution of so many bytes for a while; of null bytes, not at all. */
+/** Executes for one alone. */
+export function executeFor({ execute, waiter }: Waiting, event: object): void {
+  execute(event).then(
+    (execution) => waiter.executed(execution),
+    (error: unknown) => waiter.failed(error),
+  )
+}
+
+/** @returns keeps an execution for a while; gives null for one with errors, which is not kept. */
 function keeper({ maxBytes = 32 * 1024 * 1024, maxAgeMs = 5_000 }: SharedResultsOptions) {
   /** Oldest first. */
   const all = new Set<Kept>()
@@ -124,16 +162,13 @@ function keeper({ maxBytes = 32 * 1024 * 1024, maxAgeMs = 5_000 }: SharedResults
     }, maxAgeMs).unref()
   }
 
-  return (kept: Kept, bytes: number | null): void => {
-    if (bytes === null) {
-      kept.execution = null
-      return
-    }
-    kept.bytes = bytes
-    kept.sinceMs = performance.now()
-    keptBytes += bytes
+  return (execution: Execution): Kept | null => {
+    if (execution.json === null) return null
+    const kept = { execution, bytes: execution.json.length, sinceMs: performance.now() }
+    keptBytes += kept.bytes
     all.add(kept)
     sweep()
     sweepLater()
+    return kept
   }
 }

@@ -1,36 +1,65 @@
-import type { OperationStream } from './operation-stream.ts'
+import type { OperationStream, ResultFollower } from './operation-stream.ts'
+import type { Connection } from './socket-connection.ts'
+
+/** Where results go. */
+interface Receiver {
+  /** Of the subscription, as its client calls it. */
+  readonly id: string
+  readonly connection: Pick<Connection, 'sendResult'>
+}
 
 /**
  * What graphql-ws is given in place of a subscription's results: it yields nothing, and ends when they do. Meanwhile they
  * go out as frames. graphql-ws would copy, check and write each result anew; these are written already, often once for
- * many, and only the subscription's id is put in front. The next one is asked for when a frame is taken.
- *
- * @param send null, or resolves, when the client has taken the frame; never rejects.
+ * many, and only the subscription's id is put in front. No more are asked for while a client does not take them.
  */
-export function sentAsFrames(
-  results: OperationStream,
-  { id, send }: { readonly id: string; readonly send: (frame: Buffer) => Promise<void> | null },
-): AsyncGenerator<never, void, void> {
-  const before = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`)
-  const after = Buffer.from('}')
-  const sent: AsyncGenerator<never, void, void> = {
-    async next() {
-      for (let result = await results.next(); !result.done; result = await results.next()) {
-        const taken = send(Buffer.concat([before, result.value, after]))
-        if (taken !== null) await taken
-      }
-      return { done: true, value: undefined }
-    },
-    async return() {
-      await results.return()
-      return { done: true, value: undefined }
-    },
-    async throw(error) {
-      await results.return()
-      throw error
-    },
-    [Symbol.asyncIterator]: () => sent,
-    [Symbol.asyncDispose]: async () => void (await results.return()),
+export function sentAsFrames(results: OperationStream, receiver: Receiver): AsyncGenerator<never, void, void> {
+  return new SentFrames(results, receiver)
+}
+
+class SentFrames implements AsyncGenerator<never, void, void>, ResultFollower {
+  readonly #results: OperationStream
+  readonly #connection: Receiver['connection']
+  readonly #start: string
+  #resolve: (result: IteratorResult<never, void>) => void = () => undefined
+
+  constructor(results: OperationStream, { id, connection }: Receiver) {
+    this.#results = results
+    this.#connection = connection
+    this.#start = `{"id":${JSON.stringify(id)},"type":"next","payload":`
   }
-  return sent
+
+  take(json: Buffer): boolean {
+    return this.#connection.sendResult(this.#start, json, this.#results)
+  }
+
+  ended(): void {
+    this.#resolve({ done: true, value: undefined })
+  }
+
+  next(): Promise<IteratorResult<never, void>> {
+    return new Promise((resolve) => {
+      this.#resolve = resolve
+      this.#results.follow(this)
+      this.#results.resume()
+    })
+  }
+
+  async return(): Promise<IteratorResult<never, void>> {
+    await this.#results.end()
+    return { done: true, value: undefined }
+  }
+
+  async throw(error: unknown): Promise<never> {
+    await this.#results.end()
+    throw error
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#results.end()
+  }
 }

@@ -14,7 +14,7 @@ import { graphqlPath } from './http.ts'
 import type { KeyWatch } from './key-watch.ts'
 import type { Operations, PreparedOperation } from './operations.ts'
 import { requestError } from './request-error.ts'
-import { type Connection, openConnection } from './socket-connection.ts'
+import { type Connection, openConnection, tickMs } from './socket-connection.ts'
 import { sentAsFrames } from './socket-frames.ts'
 
 /*
@@ -28,7 +28,6 @@ import { sentAsFrames } from './socket-frames.ts'
 const maxFrameBytes = 1_048_576
 const maxOperationsPerSocket = 100
 const connectionInitTimeoutMs = 5_000
-const sweepMs = 1_000
 const refusalTimeoutMs = 2_000
 
 export interface SocketDeps {
@@ -64,7 +63,7 @@ export interface SocketExtra {
 interface SocketOperation extends PreparedOperation {
   /** As its client calls it. */
   readonly id: string
-  readonly send: Connection['send']
+  readonly connection: Pick<Connection, 'sendResult'>
 }
 
 export function createSockets(deps: SocketDeps): Sockets {
@@ -81,11 +80,11 @@ export function createSockets(deps: SocketDeps): Sockets {
 
   const timer = setInterval(() => {
     for (const { connection } of open) connection.tick()
-  }, sweepMs)
+  }, tickMs)
   timer.unref()
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
-    const connection = openConnection({ socket, log, stalledMs })
+    const connection = openConnection({ socket, transport: request.socket, log, stalledMs })
     const extra: SocketExtra = {
       authorization: request.headers.authorization,
       connection,
@@ -127,7 +126,7 @@ function protocolServer({ operations, authenticator, keys, log }: SocketDeps): S
   const execute = async (args: ExecutionArgs) => {
     const operation = args as SocketOperation
     const result = await operations.execute(operation)
-    return Symbol.asyncIterator in result ? sentAsFrames(result, operation) : result
+    return 'follow' in result ? sentAsFrames(result, operation) : result
   }
 
   /** Undefined when the key cannot be looked up now: clients take 4500 for final. */
@@ -158,7 +157,7 @@ function protocolServer({ operations, authenticator, keys, log }: SocketDeps): S
       const { viewer, requestId } = extra
       try {
         const prepared = operations.prepare(payload, { viewer, requestId })
-        return 'kind' in prepared ? { ...prepared, id, send: extra.connection.send } : prepared
+        return 'kind' in prepared ? { ...prepared, id, connection: extra.connection } : prepared
       } catch (error) {
         return [toClientError(error, { log, requestId })]
       }

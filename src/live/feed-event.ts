@@ -33,3 +33,23 @@ export interface FeedNote {
 }
 
 export type FeedEvent<Row> = FeedMessage<Row> | FeedGap | FeedNote
+
+/**
+ * Events that are taken when they are there, without a promise for each: many subscribers wait for the same message, and
+ * to each of them a promise costs more than the message.
+ */
+export interface TakenEvents<Event> {
+  /** @returns null when nothing is there now; the follower is told when something may be. Nothing is read ahead of it. */
+  take(): Event | null
+  /** From now on events are taken; nobody may ask for the next one besides. */
+  follow(follower: EventFollower): void
+  /** Ends the events at once. The follower is told of it. */
+  end(): void | Promise<void>
+}
+
+export interface EventFollower {
+  /** Something may be there to take. Called often: cheap when nothing is wanted. */
+  ready(): void
+  /** There are no more events. Called once. @param error what ended them; null when nothing failed. */
+  ended(error: unknown): void
+}

@@ -1,5 +1,5 @@
 import type { SourceId } from '../kernel/ids.ts'
-import type { FeedEvent, FeedMessage } from './feed-event.ts'
+import type { EventFollower, FeedEvent, FeedMessage, TakenEvents } from './feed-event.ts'
 import type { LogRow } from './log-reader.ts'
 import type { SourceReader, WatchedSource } from './watched-source.ts'
 
@@ -34,21 +34,24 @@ interface Waiting<Row> {
 }
 
 /**
- * One subscriber's stream over several sources. It is pulled: `next()` looks at the places in turn, beginning after the
- * one that was served last, and takes
+ * One subscriber's stream over several sources. It is pulled: `take()`, or `next()` where events are iterated over, looks
+ * at the places in turn, beginning after the one that was served last, and takes
  *
- *   1. from the source's shared tail what is held there (no waiting, no allocation but the promise);
+ *   1. from the source's shared tail what is held there (no waiting, no allocation);
  *   2. behind the tail, from a page of its own: one at a time for the whole stream, so that its memory is bounded and
  *      the sources with a backlog take turns page by page;
  *   3. at the end of the tail, nothing: the tail reads on, and wakes all who wait there.
  *
  * So every place moves through its log one by one: backfill, cutover and stream differ only in where the next message is
- * found. Nothing is read unless a `next()` waits.
+ * found. Nothing is read unless somebody pulls.
  */
-export class FeedStream<Row extends LogRow> implements AsyncIterableIterator<FeedEvent<Row>>, SourceReader {
+export class FeedStream<Row extends LogRow>
+  implements AsyncIterableIterator<FeedEvent<Row>>, TakenEvents<FeedEvent<Row>>, SourceReader
+{
   readonly #places: Place<Row>[]
   readonly #waiting: Waiting<Row>[] = []
   readonly #onEnd: () => void
+  #follower: EventFollower | null = null
   /** Index of the place that is looked at first. */
   #turn = 0
   #page: { readonly place: Place<Row>; readonly messages: readonly FeedMessage<Row>[]; index: number } | null = null
@@ -80,9 +83,14 @@ export class FeedStream<Row extends LogRow> implements AsyncIterableIterator<Fee
       return Promise.reject(error)
     }
     if (this.#isEnded) return Promise.resolve({ done: true, value: undefined })
-    const event = this.#waiting.length === 0 ? this.#take() : null
+    const event = this.#waiting.length === 0 ? this.take() : null
     if (event !== null) return Promise.resolve({ done: false, value: event })
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+  }
+
+  follow(follower: EventFollower): void {
+    this.#follower = follower
+    if (this.#isEnded) this.#leave(this.#error)
   }
 
   return(): Promise<IteratorResult<FeedEvent<Row>, undefined>> {
@@ -100,8 +108,9 @@ export class FeedStream<Row extends LogRow> implements AsyncIterableIterator<Fee
   }
 
   wake(): void {
+    this.#follower?.ready()
     while (this.#waiting.length > 0) {
-      const event = this.#take()
+      const event = this.take()
       if (event === null) return
       this.#waiting.shift()?.resolve({ done: false, value: event })
     }
@@ -110,22 +119,31 @@ export class FeedStream<Row extends LogRow> implements AsyncIterableIterator<Fee
   fail(error: Error): void {
     if (this.#isEnded) return
     const first = this.#waiting.shift()
-    if (first === undefined) this.#error = error
+    if (this.#follower !== null) this.#leave(error)
+    else if (first === undefined) this.#error = error
     else first.reject(error)
     this.end()
   }
 
-  /** Ends the stream at once, also for a `next()` that waits. */
+  /** Ends the stream at once, also for whoever waits. */
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
     this.#page = null
     for (const { source } of this.#places) source.readers.delete(this)
     for (const { resolve } of this.#waiting.splice(0)) resolve({ done: true, value: undefined })
+    this.#leave(null)
     this.#onEnd()
   }
 
-  #take(): FeedEvent<Row> | null {
+  #leave(error: Error | null): void {
+    const follower = this.#follower
+    this.#follower = null
+    follower?.ended(error)
+  }
+
+  take(): FeedEvent<Row> | null {
+    if (this.#isEnded) return null
     const count = this.#places.length
     for (let step = 0; step < count; step += 1) {
       const index = (this.#turn + step) % count

@@ -3,13 +3,13 @@ import { CodedError } from '../kernel/coded-error.ts'
 import type { SourceId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import { type Bus, sourceChannel } from './bus.ts'
-import type { FeedEvent } from './feed-event.ts'
+import type { FeedEvent, TakenEvents } from './feed-event.ts'
 import { type FeedPosition, FeedStream } from './feed-stream.ts'
 import type { LogReader, LogRow } from './log-reader.ts'
 import { Tails } from './tail.ts'
 import { WatchedSource } from './watched-source.ts'
 
-export type { FeedEvent, FeedGap, FeedMessage, FeedNote } from './feed-event.ts'
+export type { EventFollower, FeedEvent, FeedGap, FeedMessage, FeedNote, TakenEvents } from './feed-event.ts'
 export type { FeedPosition } from './feed-stream.ts'
 export type { LogHead, LogReader, LogRow } from './log-reader.ts'
 
@@ -44,16 +44,17 @@ export interface FeedOptions<Row extends LogRow> {
 export interface Feed<Row> {
   /**
    * Streams several sources, each from its own position; of two positions of one source the first counts. Events of
-   * one source come in order, and sources take turns. Nothing is read for a stream that is not pulled.
+   * one source come in order, and sources take turns. Nothing is read for a stream that is not pulled, either by `next()`
+   * or, without a promise for each event, by `take()`.
    *
-   * The stream ends when the signal aborts or `return()` is called, at once. While the database is away it waits.
+   * The stream ends when the signal aborts, or `return()` or `end()` is called, at once. While the database is away it waits.
    *
    * @throws CodedError NOT_FOUND from `next()` when a source does not exist, or not any more.
    */
   open(options: {
     readonly positions: readonly FeedPosition[]
-    readonly signal: AbortSignal
-  }): AsyncIterableIterator<FeedEvent<Row>>
+    readonly signal?: AbortSignal
+  }): AsyncIterableIterator<FeedEvent<Row>> & TakenEvents<FeedEvent<Row>>
   /** Ends all streams. */
   close(): void
 }
@@ -99,14 +100,14 @@ class PullingFeed<Row extends LogRow> implements Feed<Row> {
     }
     const begins = [...bySource.values()].map((position) => ({ position, source: this.#watch(position.sourceId) }))
     const stream = new FeedStream(begins, () => {
-      signal.removeEventListener('abort', end)
+      signal?.removeEventListener('abort', end)
       this.#streams.delete(stream)
       for (const { source } of begins) this.#release(source)
     })
     const end = (): void => stream.end()
     this.#streams.add(stream)
-    signal.addEventListener('abort', end, { once: true })
-    if (signal.aborted || this.#isClosed) stream.end()
+    signal?.addEventListener('abort', end, { once: true })
+    if (signal?.aborted || this.#isClosed) stream.end()
     return stream
   }
 

@@ -120,8 +120,9 @@ sequence within its source. Scope: LISTEN.`,
     subscribe: async (_root, { filter, ...where }, context) => {
       const compiled = filter ? compileFilterArgument(filter) : null
       const { sources, positions } = await beginOf(context, where)
-      const open = (signal: AbortSignal) => context.services.feed.open({ positions, signal })
-      return abortable(compiled === null ? open : (signal) => matchingEvents(open(signal), sources, compiled))
+      const { feed } = context.services
+      if (compiled === null) return feed.open({ positions })
+      return abortable((signal) => matchingEvents(feed.open({ positions, signal }), sources, compiled))
     },
     resolve: (event) => event,
   }),

@@ -16,8 +16,8 @@ const longestThrottleMs = hourMs
 /** How long an endpoint is left alone that does not say how long: doubled with each attempt of the delivery. */
 const throttleMs = { first: secondMs, longest: 30 * secondMs }
 
-/** The receiver will not come back: Standard Webhooks asks senders to stop. */
-const gone = 410
+/** Standard Webhooks asks senders to stop then. */
+const goneStatus = 410
 
 /** Too many requests, or nobody there just now: what comes next would be answered alike. */
 const throttlingStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
@@ -68,10 +68,15 @@ export function isOutage(status: number | null): boolean {
   return status === null || status >= 500 || status === 429 || status === requestTimeout
 }
 
+/** Whether the receiver said that it will not come back. */
+export function isGone(decision: DeliveryDecision): boolean {
+  return decision.kind === 'failed' && decision.isGone
+}
+
 function decideDelivery(result: AttemptResult, policy: RetryPolicy, random: number): DeliveryDecision {
   const { attemptNumber, status } = result
   if (status !== null && status >= 200 && status < 300) return { kind: 'delivered' }
-  if (status === gone) return { kind: 'failed', isGone: true }
+  if (status === goneStatus) return { kind: 'failed', isGone: true }
   if (status !== null && policy.finalStatuses.includes(status)) return { kind: 'failed', isGone: false }
   const ownDelayMs = policy.delaysMs[attemptNumber - 1]
   if (ownDelayMs === undefined) return { kind: 'failed', isGone: false }

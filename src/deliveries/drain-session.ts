@@ -5,6 +5,7 @@ import type { DeliveryId, EndpointId } from '../kernel/ids.ts'
 import type { TaskRun } from '../queue/index.ts'
 import { type AttemptDeps, attemptDelivery } from './attempt-delivery.ts'
 import type { BodyBudget } from './body-budget.ts'
+import { isGone, isOutage } from './decide-next.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
 import { cancelOpen, type DueDelivery, readDue } from './due-deliveries.ts'
 import type { EndpointWatch } from './endpoint-changes.ts'
@@ -20,7 +21,9 @@ import type { UnderWay } from './under-way.ts'
  * called off meanwhile, and the bodies of a receiver that hangs would fill the memory.
  *
  * What holds an endpoint back as a whole (paused, throttled, an open breaker) stands in its state: then a page is empty.
- * Each outcome that was settled tells whether that has changed, so that no more than what is under way goes out after it.
+ * Each outcome that was settled tells whether that has changed. After a failure that may change it nothing is begun until
+ * it is settled: else a receiver that fails at once would get all that waits before anybody knew.
+ *
  * Rate and concurrency are kept here, since the holder of the lease is the only one who sends.
  */
 export interface Session {
@@ -31,12 +34,16 @@ export interface Session {
   readonly underWay: UnderWay
   /** When its turn is over, by `performance.now()`. */
   readonly endMs: number
-  /** What was read goes out no more: the endpoint is held back, or is to be probed first. */
+  /** What was read goes out no more: the endpoint is held back, or may be. */
   isHeldBack: boolean
+  /** Resolves when it is known whether it is. Never rejects. */
+  verdict: Promise<unknown>
   /** The breaker is open: one delivery goes, and the others wait for what comes of it. */
   isProbing: boolean
   /** The one that went. */
   probe: DeliveryId | null
+  /** How many went. */
+  probeCount: number
 }
 
 /** Why a session ends. Requests may still be under way, but for `idle` and `resting`. */
@@ -119,7 +126,10 @@ type Page =
 async function sendPage(deps: SessionDeps, session: Session): Promise<Page> {
   const { underWay } = session
   if (!(await underWay.room(pageAgeMs))) return { kind: 'more' }
-  session.isHeldBack = false
+  while (session.isHeldBack) {
+    session.isHeldBack = false
+    await session.verdict
+  }
   const page = await readPage(deps, session)
   if (page === null) return { kind: 'unknown-endpoint' }
   if (page.length === 0) return { kind: 'none' }
@@ -159,7 +169,7 @@ function bytesOf({ message }: DueDelivery): number {
 
 /** @returns null when the endpoint is gone. */
 async function readPage(deps: SessionDeps, session: Session): Promise<DueDelivery[] | null> {
-  const { endpointId, lease, underWay, isProbing } = session
+  const { endpointId, lease, underWay, isProbing, probeCount } = session
   const endpoint = await deps.endpoints.byId(endpointId)
   if (endpoint === null) return null
   underWay.bound(endpoint.maxConcurrency)
@@ -168,7 +178,7 @@ async function readPage(deps: SessionDeps, session: Session): Promise<DueDeliver
     except: underWay.ids(),
     isOrdered: endpoint.isOrdered,
     // Every other probe is one of the latest: behind many that the endpoint fails at there may be one that it does not.
-    first: isProbing && lease.number % 2 === 0 ? 'latest-due' : 'longest-due',
+    first: isProbing && (lease.number + probeCount) % 2 === 0 ? 'latest-due' : 'longest-due',
     ...pageLimits,
     ...(isProbing ? { maxRows: 1 } : {}),
   })
@@ -181,17 +191,42 @@ function start(deps: SessionDeps, session: Session, endpoint: ActiveEndpoint, de
     underWay.add(delivery.id, Promise.resolve(), () => callOff(deps, delivery))
     return
   }
-  if (delivery.isProbe) session.probe = delivery.id
+  if (delivery.isProbe) {
+    session.probe = delivery.id
+    session.probeCount += 1
+  }
   const input = { lease, endpoint, delivery: { ...delivery, message }, signal: run.signal }
-  const sending = attemptDelivery(deps, input).finally(() => deps.bodies.give(message.body.length))
-  underWay.add(delivery.id, sending, async (settlement) => {
-    if (settlement.outcome.response !== null) underWay.widen()
-    const settled = await deps.settler.settle(settlement)
-    if (session.probe === delivery.id) session.probe = null
-    if (settled === null) return
-    heed(session, endpoint, settlement, settled)
-    await deps.watch.afterAttempt(endpoint, settlement, settled)
-  })
+  const { promise: settled, resolve: onSettled } = Promise.withResolvers<void>()
+  const sending = attemptDelivery(deps, input)
+    .finally(() => deps.bodies.give(message.body.length))
+    // Here and not when it is settled: before there is room for the next.
+    .then((settlement) => {
+      if (mayHoldBack(settlement)) {
+        session.isHeldBack = true
+        session.verdict = Promise.all([session.verdict, settled])
+      }
+      return settlement
+    })
+  underWay.add(delivery.id, sending, (settlement) => settleOne(deps, session, endpoint, settlement).finally(onSettled))
+}
+
+function mayHoldBack({ decision, outcome }: Settlement): boolean {
+  if (decision.kind === 'delivered') return false
+  return decision.throttleMs !== null || isOutage(outcome.response?.status ?? null) || isGone(decision)
+}
+
+async function settleOne(
+  deps: SessionDeps,
+  session: Session,
+  endpoint: ActiveEndpoint,
+  settlement: Settlement,
+): Promise<void> {
+  if (settlement.outcome.response !== null) session.underWay.widen()
+  const settled = await deps.settler.settle(settlement)
+  if (session.probe === settlement.deliveryId) session.probe = null
+  if (settled === null) return
+  heed(session, endpoint, settlement, settled)
+  await deps.watch.afterAttempt(endpoint, settlement, settled)
 }
 
 /** Goes by what settling told of the endpoint. */

@@ -94,8 +94,10 @@ async function drain(deps: Deps, turned: Turned): Promise<void> {
     underWay: createUnderWay(),
     endMs: performance.now() + turnMs,
     isHeldBack: false,
+    verdict: Promise.resolve(),
     isProbing: turned.lease.isProbing,
     probe: null,
+    probeCount: 0,
   }
   const { endpointId, lease, run, underWay } = session
   try {

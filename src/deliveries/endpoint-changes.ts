@@ -2,6 +2,7 @@ import type { Sql } from '../db/sql.ts'
 import { disable } from '../endpoints/endpoint-state.ts'
 import type { ActiveEndpoint } from '../endpoints/index.ts'
 import type { DeliveryId, EndpointId, ProjectId } from '../kernel/ids.ts'
+import { isGone } from './decide-next.ts'
 import type { Settled, Settlement } from './settle.ts'
 
 /** What became of an endpoint, or of a delivery to it, that somebody may want to know. */
@@ -70,7 +71,7 @@ function disablingReason(
   disableAfterMs: number | null,
 ): string | null {
   if (decision.kind === 'delivered') return null
-  if (decision.kind === 'failed' && decision.isGone) return 'It answered 410: it is gone for good.'
+  if (isGone(decision)) return 'It answered 410: it is gone for good.'
   if (disableAfterMs === null || failingSince === null) return null
   if (outcome.startedAt.getTime() - failingSince.getTime() < disableAfterMs) return null
   return `Every attempt has failed since ${failingSince.toISOString()}, for ${disableAfterMs / hourMs} hours and more.`

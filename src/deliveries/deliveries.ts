@@ -83,7 +83,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   })
   const drain = createDrain({ ...deps, userAgent: `Hookline/${deps.version}`, settler, watch, notices })
   const matcher = createEndpointMatcher(deps)
-  const fanOut = createFanOut({ ...deps, notices, matcher, notifyDrains })
+  const fanOut = createFanOut({ ...deps, notices, matcher, meters, notifyDrains })
   const operate = createOperationRunner({
     pool: deps.pool,
     queue,

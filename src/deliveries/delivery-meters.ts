@@ -1,9 +1,26 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
+import type { Arrived } from './fan-out-counts.ts'
 import type { Settled, Settlement } from './settle.ts'
 
-export function createDeliveryMeters(metrics: Registry) {
+export interface DeliveryMeters {
+  /** Messages were fanned out. */
+  arrived(arrived: readonly Arrived[]): void
+  /** Attempts were settled. */
+  observe(batch: readonly Settlement[], results: readonly Settled[]): void
+}
+
+/** Stands for all types that are not registered, so that senders cannot make labels. */
+const otherTypes = 'other'
+
+export function createDeliveryMeters(metrics: Registry): DeliveryMeters {
+  const events = new Counter({
+    name: 'webhook_events_total',
+    help: 'What happened to events, by type if it is registered (`other` if not): `received` messages, and deliveries that were `delivered`, `retrying` or `failed`.',
+    labelNames: ['event_type', 'status'],
+    registers: [metrics],
+  })
   const attempts = new Counter({
-    name: 'hookline_delivery_attempts_total',
+    name: 'webhook_delivery_attempts_total',
     help: 'Attempts that were settled; outcome is `delivered` or the kind of failure.',
     labelNames: ['outcome'],
     registers: [metrics],
@@ -21,19 +38,25 @@ export function createDeliveryMeters(metrics: Registry) {
     registers: [metrics],
   })
   const durations = new Histogram({
-    name: 'hookline_delivery_attempt_duration_seconds',
+    name: 'webhook_delivery_duration_seconds',
     help: 'How long receivers took, until the last byte that was read.',
     buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30],
     registers: [metrics],
   })
   return {
-    observe(batch: readonly Settlement[], results: readonly Settled[]): void {
+    arrived(arrived) {
+      for (const { eventType, count } of arrived) {
+        events.inc({ event_type: eventType ?? otherTypes, status: 'received' }, count)
+      }
+    },
+    observe(batch, results) {
       batches.observe(results.length)
       const byId = new Map(batch.map((settlement) => [settlement.deliveryId, settlement]))
-      for (const { deliveryId, status } of results) {
+      for (const { deliveryId, status, eventType } of results) {
         const outcome = byId.get(deliveryId)?.outcome
         attempts.inc({ outcome: outcome?.failure ?? 'delivered' })
         settled.inc({ status: status ?? 'stale' })
+        if (status !== null) events.inc({ event_type: eventType ?? otherTypes, status })
         if (outcome !== undefined) durations.observe(outcome.durationMs / 1000)
       }
     },

@@ -67,7 +67,7 @@ export async function insertForAll(
  * that are gone get none.
  *
  * @param operationId of the replay that they belong to; null on receipt.
- * @returns the ids of those that were made, in no order.
+ * @returns those that were made, in no order.
  */
 export async function insertDeliveries(
   sql: Sql,
@@ -76,17 +76,20 @@ export async function insertDeliveries(
     readonly pairs: readonly DeliveryPair[]
     readonly operationId: OperationId | null
   },
-): Promise<DeliveryId[]> {
+): Promise<CreatedDelivery[]> {
   const { sourceId, pairs, operationId } = input
   if (pairs.length === 0) return []
-  const rows = await sql.query<{ id: DeliveryId }>(insertText, [
+  return await sql.query(insertText, [
     sourceId,
     pairs.map((pair) => pair.sequence),
     pairs.map((pair) => pair.endpointId),
     pairs.map(() => newId('dlv')),
     operationId,
   ])
-  return rows.map((row) => row.id)
+}
+
+export interface CreatedDelivery extends DeliveryPair {
+  readonly id: DeliveryId
 }
 
 /** An endpoint that still exists. */
@@ -100,10 +103,6 @@ export interface LockedState {
 
 export async function lockStates(sql: Sql, endpointIds: readonly EndpointId[]): Promise<LockedState[]> {
   return await sql.query(statesText, [endpointIds], 'fan-out-lock-states')
-}
-
-export async function moveMark(sql: Sql, sourceId: SourceId, to: number): Promise<void> {
-  await sql.query(moveText, [sourceId, to], 'fan-out-move-mark')
 }
 
 export async function removeDeliveries(
@@ -173,7 +172,7 @@ const insertText = `
      and m.sequence = p.sequence
    order by p.id
       on conflict (message_id, endpoint_id, operation_id) do nothing
-  returning id`
+  returning id, sequence, endpoint_id as "endpointId"`
 
 // The clock and not now(): a lease that was let go of while we waited for the row must not look held.
 const statesText = `
@@ -183,8 +182,3 @@ const statesText = `
    where s.endpoint_id = any($1::text[])
    order by s.endpoint_id
      for no key update`
-
-const moveText = `
-  update fan_out_marks
-     set fanned_out_to = $2::bigint
-   where source_id = $1::text`

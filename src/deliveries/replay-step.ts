@@ -5,6 +5,7 @@ import type { NewOperation, OperationAtWork, OperationStep, StepTaker } from '..
 import type { TaskQueue } from '../queue/index.ts'
 import { announceWork } from './announce-work.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
+import { countCreated } from './fan-out-counts.ts'
 import { insertDeliveries, readSourceName } from './fan-out-statements.ts'
 import { leaveDrainTasks } from './leave-drain-tasks.ts'
 import {
@@ -196,9 +197,11 @@ async function deliver(
   const existing = skipsExisting ? await readExisting(sql, endpointId, found.messages) : new Set<MessageId>()
   const pairs = found.messages.filter(({ id }) => !existing.has(id)).map(({ sequence }) => ({ sequence, endpointId }))
   const { sourceId } = range
-  const deliveryIds = await insertDeliveries(sql, { sourceId, pairs, operationId: operation.id })
+  const created = await insertDeliveries(sql, { sourceId, pairs, operationId: operation.id })
+  const deliveryIds = created.map(({ id }) => id)
   const endpointIds = deliveryIds.length > 0 ? [endpointId] : []
   const woken = await leaveDrainTasks(queue, sql, { endpointIds, deliveryIds })
+  await countCreated(sql, { sourceId, created, writer: operation.id })
   const { projectId } = operation
   const next: Progress = { ...progress, ranges: rangesAfter(progress.ranges, found.reached) }
   return {

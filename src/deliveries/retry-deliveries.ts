@@ -103,7 +103,7 @@ async function retrySome(
   const after = rows[0]?.looked_to_id ?? null
   if (after === null) return { kind: 'over' }
   const found = rows.map(({ id }) => id).filter((id) => id !== null)
-  const fit = await sql.query<{ id: DeliveryId }>(lockText, [found, operation.createdAt])
+  const fit = await sql.query<{ id: DeliveryId }>(lockText, [found, operation.id])
   const { work } = await reopenDeliveries(queue, sql, { ...operation, ids: fit.map(({ id }) => id) })
   const next: Progress = { ...progress, after }
   return {
@@ -127,8 +127,13 @@ interface FoundRow {
   id: DeliveryId | null
 }
 
-function valuesOf({ projectId, input, createdAt }: OperationAtWork, { after, phase }: Progress): unknown[] {
-  return [projectId, ...filterValues(input as DeliveryFilter), after, createdAt, stepRows[phase]]
+function valuesOf({ projectId, input, id }: OperationAtWork, { after, phase }: Progress): unknown[] {
+  return [projectId, ...filterValues(input as DeliveryFilter), after, id, stepRows[phase]]
+}
+
+/** Whether the delivery `d` has not changed since the operation was asked for; by the database's clock, to the µs. */
+function isAsOfAsking(operationId: string): string {
+  return `d.updated_at <= (select o.created_at from operations as o where o.id = ${operationId}::text)`
 }
 
 // Some of the project's dead letters by id, and those of them that are meant. Index: deliveries_dead_letters_index.
@@ -147,7 +152,7 @@ const deadLetters = `
       from looked as d
      where ($2::text is null or d.endpoint_id = $2::text)
        and ${filtered}
-       and d.updated_at <= $9::timestamptz
+       and ${isAsOfAsking('$9')}
   )`
 
 const countText = `${deadLetters}
@@ -165,7 +170,7 @@ const lockText = `
     from deliveries as d
    where d.id = any($1::text[])
      and d.status in ('failed', 'canceled')
-     and d.updated_at <= $2::timestamptz
+     and ${isAsOfAsking('$2')}
      and ${isMessageKept}
      and ${isEndpointKept}
    order by d.id

@@ -11,7 +11,6 @@ export interface RunningOperation {
   readonly input: unknown
   /** Where the step before came to, from its JSON. */
   readonly progress: unknown
-  readonly createdAt: Date
 }
 
 /** Keeps other workers, and who calls it off, out until the transaction ends. @returns null when it does not run. */
@@ -25,7 +24,6 @@ export async function lockRunning(sql: Sql, id: OperationId): Promise<RunningOpe
     sourceIds: row.source_ids,
     input: JSON.parse(row.input),
     progress: JSON.parse(row.progress),
-    createdAt: row.created_at,
   }
 }
 
@@ -36,7 +34,6 @@ interface RunningRow {
   source_ids: SourceId[] | null
   input: string
   progress: string
-  created_at: Date
 }
 
 export async function moveOperation(
@@ -62,7 +59,7 @@ export async function finishOperation(
 }
 
 const lockText = `
-  select o.id, o.project_id, o.kind, o.source_ids, o.input, o.progress, o.created_at
+  select o.id, o.project_id, o.kind, o.source_ids, o.input, o.progress
     from operations as o
    where o.id = $1::text
      and o.finished_at is null

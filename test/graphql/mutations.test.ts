@@ -127,3 +127,23 @@ test('the mutations of one document run one after the other', async () => {
   )
   expect(answer.data).toEqual({ a: { __typename: 'SourcePayload' }, b: { __typename: 'NameTakenError' } })
 })
+
+test('deliveries are chosen by filters that mean something', async () => {
+  const empty = { from: '2026-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z' }
+  const rows: [object, string, string[]][] = [
+    [{}, 'REQUIRED', []],
+    [{ endpointId: null }, 'REQUIRED', []],
+    [{ ids: [] }, 'OUT_OF_RANGE', ['ids']],
+    [{ ids: Array(101).fill('dlv_x') }, 'OUT_OF_RANGE', ['ids']],
+    [{ createdAt: empty }, 'OUT_OF_RANGE', ['createdAt']],
+  ]
+  for (const [filter, code, path] of rows) {
+    const answer = await mutate('retryDeliveries', { filter })
+    expect(answer, JSON.stringify(filter)).toMatchObject({ code, path: ['input', 'filter', ...path] })
+  }
+  const query = 'query ($filter: DeliveryFilter) { deliveries(filter: $filter) { nodes { id } } }'
+  for (const filter of [{ ids: [] }, { createdAt: empty }]) {
+    expect(codesOf(await run(target, query, { filter }))).toEqual(['BAD_USER_INPUT'])
+  }
+  expect((await dataOf(target, query, { filter: { ids: ['nonsense'] } })).deliveries.nodes).toEqual([])
+})

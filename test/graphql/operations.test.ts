@@ -3,8 +3,9 @@ import { newId } from '../../src/kernel/ids.ts'
 import type { Source } from '../../src/sources/index.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { until } from '../support/until.ts'
-import { codesOf, dataOf, type Loose, overEventStream, overWebSocket, run, type Target } from './client.ts'
+import { codesOf, dataOf, type Loose, overEventStream, overWebSocket, type Target } from './client.ts'
 import { type Gateway, type Project, startGateway } from './gateway.ts'
+import { deliveriesOf, ended, isFannedOut, mutate, replay, storeMany, updates } from './operation-requests.ts'
 
 let gateway: Gateway
 let receiver: Receiver
@@ -36,35 +37,8 @@ async function publish({ project }: World, source: Source, bodies: readonly stri
   const messages = []
   for (const body of bodies) messages.push(await project.message(source, { body: Buffer.from(body), eventType: body }))
   const last = messages.at(-1)?.sequence ?? 0
-  await until(async () => {
-    const text = `select fanned_out_to as reached from fan_out_marks where source_id = $1`
-    return (await gateway.sql.query<{ reached: number }>(text, [source.id]))[0]?.reached
-  }, last)
+  await isFannedOut(gateway.sql, source, last)
   return messages.map(({ id }) => id)
-}
-
-const fields = 'id kind status totalCount doneCount skippedCount failureDetail finishedAt'
-const errors = '... on UserError { code path message }'
-
-function mutate(target: Target, name: string, input: object): Promise<Loose> {
-  const type = `${name[0]?.toUpperCase()}${name.slice(1)}Input`
-  const payload = name.endsWith('Delivery')
-    ? '... on DeliveryPayload { delivery { id status nextAttemptAt } }'
-    : `... on OperationPayload { operation { ${fields} } }`
-  const query = `mutation ($input: ${type}!) { ${name}(input: $input) { ${payload} ${errors} ... on LimitReachedError { limit } } }`
-  const fitting = /Operation|Delivery$/.test(name) ? query.replace(' ... on LimitReachedError { limit }', '') : query
-  return dataOf(target, fitting, { input }).then((data) => data[name])
-}
-
-async function ended(target: Target, id: string): Promise<Loose> {
-  const look = async () => (await dataOf(target, `{ operation(id: "${id}") { ${fields} } }`)).operation
-  await until(async () => (await look()).status === 'RUNNING', false)
-  return await look()
-}
-
-async function replay(target: Target, input: object): Promise<Loose> {
-  const { operation } = await mutate(target, 'replayMessages', input)
-  return await ended(target, operation.id)
 }
 
 /** The ids of what came for an endpoint's path, in order. */
@@ -78,12 +52,6 @@ function newPath(): string {
 
 function urlOf(path: string): string {
   return new URL(path, receiver.url).href
-}
-
-async function deliveriesOf(target: Target, filter: object): Promise<Loose[]> {
-  const query = `query ($filter: DeliveryFilter) { deliveries(filter: $filter, order: OLDEST_FIRST, first: 100) { nodes {
-    id status attemptCount operation { id } message { id } } } }`
-  return (await dataOf(target, query, { filter })).deliveries.nodes
 }
 
 describe('replay', () => {
@@ -181,14 +149,7 @@ describe('replay', () => {
 async function newLargeWorld(): Promise<World & { newEndpoint(): Promise<string> }> {
   const world = await newWorld()
   const { project, source } = world
-  await gateway.sql.query(
-    `insert into messages (source_id, sequence, id, project_id, received_at, method, headers, remote_address, body)
-     select $1, n, 'msg_' || lpad($3 || n::text, 26, '0'), $2, now(), 'POST', '[]', '192.0.2.1', ''
-       from generate_series(1, 12000) as n`,
-    [source.id, project.id, source.id.slice(-12)],
-  )
-  await gateway.sql.query(`update source_heads set last_sequence = 12000 where source_id = $1`, [source.id])
-  await gateway.sql.query(`update fan_out_marks set fanned_out_to = 12000 where source_id = $1`, [source.id])
+  await storeMany(gateway.sql, source, 12_000)
   return {
     ...world,
     async newEndpoint() {
@@ -198,8 +159,6 @@ async function newLargeWorld(): Promise<World & { newEndpoint(): Promise<string>
     },
   }
 }
-
-const updates = `subscription ($id: ID!) { operationUpdated(id: $id) { ${fields} } }`
 
 describe('an operation under way', () => {
   let world: Awaited<ReturnType<typeof newLargeWorld>>
@@ -374,27 +333,6 @@ describe('deliveries', () => {
     expect(await conflict('retryDelivery', a.id)).toMatch('message is no longer kept')
     const { operation } = await mutate(target, 'retryDeliveries', { filter: { statuses: ['CANCELED'] } })
     expect(await ended(target, operation.id)).toMatchObject({ totalCount: 1, doneCount: 1, skippedCount: 1 })
-  })
-
-  test('are chosen by filters that mean something', async () => {
-    const { target } = await newWorld()
-    const empty = { from: '2026-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z' }
-    const rows: [object, string, string[]][] = [
-      [{}, 'REQUIRED', []],
-      [{ endpointId: null }, 'REQUIRED', []],
-      [{ ids: [] }, 'OUT_OF_RANGE', ['ids']],
-      [{ ids: Array(101).fill('dlv_x') }, 'OUT_OF_RANGE', ['ids']],
-      [{ createdAt: empty }, 'OUT_OF_RANGE', ['createdAt']],
-    ]
-    for (const [filter, code, path] of rows) {
-      const answer = await mutate(target, 'retryDeliveries', { filter })
-      expect(answer, JSON.stringify(filter)).toMatchObject({ code, path: ['input', 'filter', ...path] })
-    }
-    const query = 'query ($filter: DeliveryFilter) { deliveries(filter: $filter) { nodes { id } } }'
-    for (const filter of [{ ids: [] }, { createdAt: empty }]) {
-      expect(codesOf(await run(target, query, { filter }))).toEqual(['BAD_USER_INPUT'])
-    }
-    expect((await dataOf(target, query, { filter: { ids: ['nonsense'] } })).deliveries.nodes).toEqual([])
   })
 })
 

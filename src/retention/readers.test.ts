@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client'
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld } from '../../test/support/delivery-world.ts'
 import type { ProjectId, SourceId } from '../kernel/ids.ts'
 import { createLog } from '../kernel/log.ts'
@@ -12,13 +12,17 @@ let world: DeliveryWorld
 let projectId: ProjectId
 let sourceId: SourceId
 
-beforeEach(async () => {
+beforeAll(async () => {
   world = await createDeliveryWorld()
+})
+afterAll(() => world.close())
+
+beforeEach(async () => {
   projectId = await world.createProject()
   sourceId = await world.createSource(projectId)
 })
 
-afterEach(() => world.close())
+afterEach(() => world.reset())
 
 async function publish(count: number): Promise<string[]> {
   const ids = await world.publish(sourceId, count)

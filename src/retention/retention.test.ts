@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, type Receiver, until } from '../../test/support/delivery-world.ts'
 import { type Sql, withTransaction } from '../db/sql.ts'
 import { createDeliveryStore } from '../deliveries/delivery-store.ts'
@@ -19,8 +19,12 @@ let world: DeliveryWorld
 let projectId: ProjectId
 let sourceId: SourceId
 
-beforeEach(async () => {
+beforeAll(async () => {
   world = await createDeliveryWorld()
+})
+afterAll(() => world.close())
+
+beforeEach(async () => {
   projectId = await world.createProject()
   sourceId = await world.createSource(projectId)
   await world.sql.query(
@@ -30,7 +34,7 @@ beforeEach(async () => {
   )
 })
 
-afterEach(() => world.close())
+afterEach(() => world.reset())
 
 const sourceRule = (rule: Partial<Retention> | null) =>
   world.sql.query(`update sources set retention = $2 where id = $1`, [
@@ -354,7 +358,7 @@ test('the look finds the sources that keep too much, and no others', async () =>
 
 test.each([false, true])('neither floor nor step reads the whole of a long log (analyzed: %s)', async (isAnalyzed) => {
   await world.createEndpoint(projectId, (await answering(404)).url, null, never)
-  await publish(100_000)
+  await publish(30_000)
   await world.sql.query(
     `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, next_attempt_at,
                              created_at, updated_at)
@@ -362,13 +366,13 @@ test.each([false, true])('neither floor nor step reads the whole of a long log (
        from messages as m`,
   )
   if (isAnalyzed) await world.sql.query(`analyze`)
-  await sourceRule({ maxMessages: 50_000 })
+  await sourceRule({ maxMessages: 15_000 })
   const scans = await withTransaction(world.pool, async (sql) => {
     const before = await scansOf(sql)
     expect(await leaveRetention({ sql, queue: world.queue }, null)).toBe(1)
     expect(await resumeRetention({ sql, queue: world.queue })).toBe(0)
-    expect(await moveFloor(sql, sourceId, null)).toBe(50_001)
-    const step = await dropMessages(sql, { sourceId, after: 0, below: 50_001, status: 'expired' })
+    expect(await moveFloor(sql, sourceId, null)).toBe(15_001)
+    const step = await dropMessages(sql, { sourceId, after: 0, below: 15_001, status: 'expired' })
     expect(step?.deliveryIds).toHaveLength(1_000)
     expect(await resumeRetention({ sql, queue: world.queue })).toBe(1)
     return { before, after: await scansOf(sql) }

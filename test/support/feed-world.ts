@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { afterEach, beforeEach, expect } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
 import { createPool } from '../../src/db/pool.ts'
 import { sqlOfPool, withTransaction } from '../../src/db/sql.ts'
 import { newId, type SourceId } from '../../src/kernel/ids.ts'
@@ -30,7 +30,7 @@ const projectId = newId('prj')
 export const never = 3_600_000
 const wakeUpsOnly = { healthy: never, unhealthy: never }
 
-// One world at a time: each test has its own.
+// One world at a time: each file has its own.
 let database: TestDatabase
 let pool: Pool
 let bus: Bus
@@ -40,21 +40,25 @@ const noteUnhandled = (reason: unknown): void => {
   unhandled.push(reason)
 }
 
-/** Gives each test of a file a log of its own, and closes what it opened; a rejection that nobody heard fails it. */
+/** Gives each test of a file a bus of its own, and closes what it opened; a rejection that nobody heard fails it. */
 export function useFeedWorld(): void {
-  beforeEach(async () => {
+  beforeAll(async () => {
+    database = await createTestDatabase()
+    pool = createPool({ ...database, max: 5, applicationName: 'test', onError: () => undefined })
+  })
+  afterAll(async () => {
+    await pool.end()
+    await database.drop()
+  })
+
+  beforeEach(() => {
     unhandled.length = 0
     process.on('unhandledRejection', noteUnhandled)
-    database = await createTestDatabase()
-    const { databaseUrl } = database
-    pool = createPool({ databaseUrl, max: 5, applicationName: 'test', onError: () => undefined })
     bus = createMemoryBus()
   })
 
-  afterEach(async () => {
+  afterEach(() => {
     for (const feed of feeds.splice(0)) feed.close()
-    await pool.end()
-    await database.drop()
     process.off('unhandledRejection', noteUnhandled)
     expect(unhandled).toEqual([])
   })

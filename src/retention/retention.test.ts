@@ -358,7 +358,7 @@ test('the look finds the sources that keep too much, and no others', async () =>
 
 test.each([false, true])('neither floor nor step reads the whole of a long log (analyzed: %s)', async (isAnalyzed) => {
   await world.createEndpoint(projectId, (await answering(404)).url, null, never)
-  await publish(30_000)
+  await publish(100_000)
   await world.sql.query(
     `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, next_attempt_at,
                              created_at, updated_at)
@@ -366,13 +366,13 @@ test.each([false, true])('neither floor nor step reads the whole of a long log (
        from messages as m`,
   )
   if (isAnalyzed) await world.sql.query(`analyze`)
-  await sourceRule({ maxMessages: 15_000 })
+  await sourceRule({ maxMessages: 50_000 })
   const scans = await withTransaction(world.pool, async (sql) => {
     const before = await scansOf(sql)
     expect(await leaveRetention({ sql, queue: world.queue }, null)).toBe(1)
     expect(await resumeRetention({ sql, queue: world.queue })).toBe(0)
-    expect(await moveFloor(sql, sourceId, null)).toBe(15_001)
-    const step = await dropMessages(sql, { sourceId, after: 0, below: 15_001, status: 'expired' })
+    expect(await moveFloor(sql, sourceId, null)).toBe(50_001)
+    const step = await dropMessages(sql, { sourceId, after: 0, below: 50_001, status: 'expired' })
     expect(step?.deliveryIds).toHaveLength(1_000)
     expect(await resumeRetention({ sql, queue: world.queue })).toBe(1)
     return { before, after: await scansOf(sql) }

@@ -34,9 +34,11 @@ export interface Session {
   readonly underWay: UnderWay
   /** When its turn is over, by `performance.now()`. */
   readonly endMs: number
-  /** What was read goes out no more: the endpoint is held back, or may be. */
+  /** What was read goes out no more: so said the last outcome that was settled. */
   isHeldBack: boolean
-  /** Resolves when it is known whether it is. Never rejects. */
+  /** An outcome that is not settled yet may hold it back … */
+  isInDoubt: boolean
+  /** … and is settled when this resolves. Never rejects. */
   verdict: Promise<unknown>
   /** The breaker is open: one delivery goes, and the others wait for what comes of it. */
   isProbing: boolean
@@ -126,10 +128,8 @@ type Page =
 async function sendPage(deps: SessionDeps, session: Session): Promise<Page> {
   const { underWay } = session
   if (!(await underWay.room(pageAgeMs))) return { kind: 'more' }
-  while (session.isHeldBack) {
-    session.isHeldBack = false
-    await session.verdict
-  }
+  await resolveDoubts(session)
+  session.isHeldBack = false
   const page = await readPage(deps, session)
   if (page === null) return { kind: 'unknown-endpoint' }
   if (page.length === 0) return { kind: 'none' }
@@ -149,6 +149,7 @@ async function sendOne(deps: SessionDeps, session: Session, delivery: DueDeliver
   // Asked for each, since it costs nothing: what is not under way yet goes by what the client has chosen meanwhile.
   const endpoint = await deps.endpoints.byId(session.endpointId)
   if (endpoint === null) return { kind: 'unknown-endpoint' }
+  await resolveDoubts(session)
   if (endOf(session) !== null || session.isHeldBack) return { kind: 'more' }
   // Notice is given when it is known what came of the one that went.
   if (delivery.isProbe && session.probe !== null) return { kind: 'none' }
@@ -161,6 +162,13 @@ async function sendOne(deps: SessionDeps, session: Session, delivery: DueDeliver
   }
   start(deps, session, endpoint, delivery)
   return null
+}
+
+async function resolveDoubts(session: Session): Promise<void> {
+  while (session.isInDoubt) {
+    session.isInDoubt = false
+    await session.verdict
+  }
 }
 
 function bytesOf({ message }: DueDelivery): number {
@@ -202,7 +210,7 @@ function start(deps: SessionDeps, session: Session, endpoint: ActiveEndpoint, de
     // Here and not when it is settled: before there is room for the next.
     .then((settlement) => {
       if (mayHoldBack(settlement)) {
-        session.isHeldBack = true
+        session.isInDoubt = true
         session.verdict = Promise.all([session.verdict, settled])
       }
       return settlement
@@ -226,14 +234,14 @@ async function settleOne(
   if (session.probe === settlement.deliveryId) session.probe = null
   if (settled === null) return
   heed(session, endpoint, settlement, settled)
-  await deps.watch.afterAttempt(endpoint, settlement, settled)
+  if (await deps.watch.afterAttempt(endpoint, settlement, settled)) session.isHeldBack = true
 }
 
 /** Goes by what settling told of the endpoint. */
 function heed(session: Session, endpoint: ActiveEndpoint, { isProbe }: Settlement, settled: Settled): void {
   const { lease, turn } = session
   if (!settled.holdsLease) lease.markLost()
-  if (!settled.maySend) session.isHeldBack = true
+  session.isHeldBack = !settled.maySend
   session.isProbing = settled.breaker === 'open'
   // What waited for this one may go now; nobody else will say so.
   if (isProbe || endpoint.isOrdered) turn.notify()

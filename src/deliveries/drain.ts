@@ -94,6 +94,7 @@ async function drain(deps: Deps, turned: Turned): Promise<void> {
     underWay: createUnderWay(),
     endMs: performance.now() + turnMs,
     isHeldBack: false,
+    isInDoubt: false,
     verdict: Promise.resolve(),
     isProbing: turned.lease.isProbing,
     probe: null,

@@ -19,12 +19,12 @@ export type EndpointChange = {
 export interface EndpointWatch {
   /** Tells which breakers the batch opened or closed, and which deliveries it gave up. */
   afterBatch(batch: readonly Settlement[], settled: readonly Settled[]): void
-  /** Disables the endpoint, when it is gone or has failed for too long, and tells of it. */
+  /** Disables the endpoint, when it is gone or has failed for too long, and tells of it. @returns whether it did. */
   afterAttempt(
     endpoint: Pick<ActiveEndpoint, 'disableAfterMs'>,
     settlement: Settlement,
     settled: Settled,
-  ): Promise<void>
+  ): Promise<boolean>
 }
 
 export function createEndpointWatch(deps: {
@@ -39,10 +39,12 @@ export function createEndpointWatch(deps: {
     // If the process dies before, the next failure disables it.
     async afterAttempt({ disableAfterMs }, settlement, settled) {
       const reason = settled.counts ? disablingReason(settlement, settled.failingSince, disableAfterMs) : null
-      if (reason === null) return
+      if (reason === null) return false
       const { endpointId } = settlement.lease
       const projectId = await disable(deps.sql, { id: endpointId, reason, begunAt: settlement.outcome.startedAt })
-      if (projectId !== null) deps.onEndpointChanged({ kind: 'endpoint-disabled', endpointId, projectId, reason })
+      if (projectId === null) return false
+      deps.onEndpointChanged({ kind: 'endpoint-disabled', endpointId, projectId, reason })
+      return true
     },
   }
 }

@@ -14,7 +14,11 @@
  *   - **drain** (a task per endpoint) takes the endpoint's lease, sends what is due and hands each outcome to the
  *     **settler**, which writes those of all endpoints together, fenced by lease and attempt number;
  *   - **decide-next** chooses what follows an attempt, and is pure;
- *   - the **promoter** leaves drain tasks when retries fall due, or when a holder has died;
+ *   - an endpoint that is paused, throttled by its own answers or held by its breaker gets nothing, and its deliveries use
+ *     up no attempts (endpoints/endpoint-state.ts; **sendable** says so in SQL). Settling keeps that up to date, the holder
+ *     of the lease keeps the endpoint's rate (**pace**), concurrency and order;
+ *   - the **promoter** leaves drain tasks when retries fall due, when what held an endpoint back is over, or when a holder
+ *     has died;
  *   - **replay-messages** and **retry-deliveries** are operations (src/operations): they make deliveries of stored
  *     messages, or attempt again what was given up, in steps like those of fan-out;
  *   - **reconcile** and **purge** look after what was left behind;

@@ -1,8 +1,8 @@
 import { createApiKey, wholeProject } from './auth/index.ts'
 import type { Orm } from './db/orm.ts'
 import type { Sql } from './db/sql.ts'
-import { createProject, findProject } from './projects/index.ts'
-import { createSource, type Source, type SourceDeps, SourceEntity } from './sources/index.ts'
+import { findProject } from './projects/index.ts'
+import { createProject, createSource, type Source, type SourceDeps, SourceEntity } from './sources/index.ts'
 
 /** The project and the source that a newcomer finds. */
 const projectName = 'default'
@@ -31,6 +31,12 @@ export async function prepareFirstStart(deps: SourceDeps & { readonly sql: Sql }
 export async function findOpenSource(orm: Orm): Promise<Source | null> {
   const project = await findProject({ orm }, { name: projectName })
   if (project === null) return null
-  const where = { projectId: project.id, verificationPreset: null, verificationOptions: null, isPaused: false }
+  const where = {
+    projectId: project.id,
+    isSystem: false,
+    verificationPreset: null,
+    verificationOptions: null,
+    isPaused: false,
+  }
   return await orm.em.fork().findOne(SourceEntity, where, { orderBy: { id: 'asc' } })
 }

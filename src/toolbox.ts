@@ -12,11 +12,11 @@ import { registerMasterKeys } from './db/master-keys.ts'
 import type { Sql } from './db/sql.ts'
 import { createEventTypeStore, type EventType, type EventTypeInput, registerEventTypes } from './event-types/index.ts'
 import { done, type Outcome, type UserFailure } from './kernel/outcome.ts'
-import { createProject, findProject, type Page, type Project } from './projects/index.ts'
+import { findProject, type Page, type Project } from './projects/index.ts'
 import { createSealer, type MasterKey } from './secrets/index.ts'
 import { type RewrapReport, rewrap } from './secrets/rewrap.ts'
 import { countSealedValues } from './secrets/sealed-values.ts'
-import { createSourceStore } from './sources/index.ts'
+import { createProject, createSourceStore } from './sources/index.ts'
 
 /** What an operator does beside the running gateway. Projects and sources are given by name. */
 export interface Toolbox {

@@ -9,6 +9,7 @@ import { StreamTickets } from './migrations/0004-stream-tickets.ts'
 import { Listeners } from './migrations/0005-listeners.ts'
 import { Outbound } from './migrations/0006-outbound.ts'
 import { Stats } from './migrations/0007-stats.ts'
+import { SystemEvents } from './migrations/0008-system-events.ts'
 import { clientConfig } from './pool.ts'
 import type { Sql } from './sql.ts'
 
@@ -23,6 +24,7 @@ const migrationsList: MigrationObject[] = [
   { name: '0005-listeners', class: Listeners },
   { name: '0006-outbound', class: Outbound },
   { name: '0007-stats', class: Stats },
+  { name: '0008-system-events', class: SystemEvents },
 ]
 
 const migrationsTable = 'hookline_migrations'
@@ -46,6 +48,8 @@ const tablesWithoutEntity = [
   'operations',
   'fresh_counts',
   'rollups',
+  'system_events',
+  'limit_notices',
 ]
 
 /** Entities over the given pool, so that they and plain SQL share its connections. The pool stays its maker's to end. */

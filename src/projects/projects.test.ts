@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Configuration, doneValue, issuesOf, startConfiguration } from '../../test/support/configuration.ts'
-import { createProject, findProject, updateProject } from './index.ts'
+import { createProject } from '../sources/index.ts'
+import { findProject, updateProject } from './index.ts'
 
 let configuration: Configuration
 beforeAll(async () => {

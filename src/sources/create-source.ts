@@ -33,7 +33,7 @@ export async function createSource(deps: SourceDeps, reach: Reach, input: Create
   if (failure !== null) return failure
   return await orNameTaken({ name: input.name, constraint: sourceNameConstraint }, () =>
     changeConfiguration(deps, reach.projectId, async (unit) => {
-      const count = await unit.em.count(SourceEntity, { projectId: reach.projectId })
+      const count = await unit.em.count(SourceEntity, { projectId: reach.projectId, isSystem: false })
       if (count >= maxSources) return { kind: 'limit-reached', limit: maxSources, path: ['input'] }
       const source = await insertSource(deps, unit, reach, input)
       await insertLog(unit.sql, source)
@@ -53,6 +53,7 @@ async function insertSource(
     id,
     projectId: reach.projectId,
     name: input.name,
+    isSystem: false,
     ...newIngressToken(sealer, id),
     verificationPreset: null,
     verificationOptions: null,

@@ -8,6 +8,7 @@ import { removeSecrets } from '../secrets/secret-store.ts'
 import { purgeSource } from './purge-source.task.ts'
 import type { Source } from './source.entity.ts'
 import { findOwnSource, sourceNotFound } from './source-configuration.ts'
+import { isBuiltIn } from './system-source.ts'
 
 export interface DeleteSourceDeps extends ConfigurationDeps {
   readonly queue: Pick<TaskQueue, 'enqueue' | 'wake'>
@@ -25,6 +26,7 @@ export async function deleteSource(
   const outcome = await changeConfiguration(deps, reach.projectId, async (unit) => {
     const source = await findOwnSource(unit, reach, input.id)
     if (source === null) return sourceNotFound(input.id)
+    if (source.isSystem) return isBuiltIn()
     await lockListeners(unit.sql, source.id)
     await unit.em.remove(source).flush()
     await removeTraces(unit.sql, source)

@@ -4,7 +4,10 @@
  *
  * Requests find their source in the directory, by the token or the names in the address, without touching the database
  * until the configuration changes. A deleted source takes its messages along: a task removes them after the commit.
+ *
+ * Each project has a built-in source besides, which nobody can send to: **system-source**.
  */
+export { createProject } from './create-project.ts'
 export { type CreateSourceInput, createSource } from './create-source.ts'
 export { type DeleteSourceDeps, deleteSource } from './delete-source.ts'
 export { purgeSource } from './purge-source.task.ts'
@@ -16,5 +19,6 @@ export type { SourceDeps } from './source-configuration.ts'
 export { createSourceDirectory, type IngressSource, type SourceDirectory } from './source-directory.ts'
 export { defaultMaxBodyBytes } from './source-input.ts'
 export { createSourceStore, type SourceStore } from './source-store.ts'
+export { ensureSystemSource, ensureSystemSources } from './system-source.ts'
 export { type UpdateSourceInput, updateSource } from './update-source.ts'
 export type { VerificationInput } from './verification-input.ts'

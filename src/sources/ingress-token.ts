@@ -12,7 +12,7 @@ const tokenBytes = 32
 const tokenPattern = /^[A-Za-z0-9_-]{43}$/
 
 /** What is stored of a new token. */
-export function newIngressToken(sealer: Sealer, sourceId: SourceId): Pick<Source, 'tokenHash' | 'tokenSealed'> {
+export function newIngressToken(sealer: Sealer, sourceId: SourceId): { tokenHash: Buffer; tokenSealed: string } {
   const token = randomBytes(tokenBytes).toString('base64url')
   return { tokenHash: hashOfToken(token), tokenSealed: sealer.seal(token, contextOf(sourceId)) }
 }
@@ -27,9 +27,12 @@ export function hashOfToken(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }
 
-/** @throws SealError when it does not open. */
-export function openToken(sealer: Sealer, { id, tokenSealed }: Pick<Source, 'id' | 'tokenSealed'>): string {
-  return sealer.open(tokenSealed, contextOf(id))
+/**
+ * @returns null when the source has none.
+ * @throws SealError when it does not open.
+ */
+export function openToken(sealer: Sealer, { id, tokenSealed }: Pick<Source, 'id' | 'tokenSealed'>): string | null {
+  return !tokenSealed ? null : sealer.open(tokenSealed, contextOf(id))
 }
 
 function contextOf(sourceId: SourceId): { table: string; rowId: string } {

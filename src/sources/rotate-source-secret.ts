@@ -11,6 +11,7 @@ import {
 import { generateSecret } from '../signatures/index.ts'
 import { findOwnSource, type SourceDeps, sourceNotFound } from './source-configuration.ts'
 import { rulesOf } from './source-verification.ts'
+import { isBuiltIn } from './system-source.ts'
 import { checkSourceSecret } from './verification-input.ts'
 
 /** Replaces the secret that a source's senders prove themselves by; the old ones count on through the overlap. */
@@ -22,6 +23,7 @@ export async function rotateSourceSecret(
   return await changeConfiguration(deps, reach.projectId, async (unit) => {
     const source = await findOwnSource(unit, reach, ownerId)
     if (source === null) return sourceNotFound(ownerId, 'ownerId')
+    if (source.isSystem) return isBuiltIn('ownerId')
     const rules = rulesOf(deps.sealer, source)
     if (rules === null) {
       const message = 'The source verifies nobody and so holds no secret: give it a verification first.'

@@ -7,6 +7,7 @@ import { overlapBoundsMs } from '../secrets/replace-secret.ts'
 import { newIngressToken } from './ingress-token.ts'
 import type { Source } from './source.entity.ts'
 import { findOwnSource, type SourceDeps, sourceNotFound } from './source-configuration.ts'
+import { isBuiltIn } from './system-source.ts'
 
 export interface RotateSourceTokenInput {
   readonly id: string
@@ -26,6 +27,7 @@ export async function rotateSourceToken(
   return await changeConfiguration(deps, reach.projectId, async (unit) => {
     const source = await findOwnSource(unit, reach, id)
     if (source === null) return sourceNotFound(id)
+    if (source.isSystem) return isBuiltIn()
     const failure = invalid(checkWholeNumber(overlapMs, ['input', 'overlapMs'], overlapBoundsMs))
     if (failure !== null) return failure
     await keepFormerToken(unit.sql, source, overlapMs)

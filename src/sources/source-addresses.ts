@@ -10,13 +10,15 @@ interface PublicUrl {
 /**
  * The address with the token: a secret, for those who may manage the source.
  *
+ * @returns null for a built-in source.
  * @throws SealError when the token does not open.
  */
 export function ingressUrlOf(
   { sealer, publicUrl }: PublicUrl & { readonly sealer: Sealer },
   source: Pick<Source, 'id' | 'tokenSealed'>,
-): string {
-  return `${withoutSlash(publicUrl)}/in/${openToken(sealer, source)}`
+): string | null {
+  const token = openToken(sealer, source)
+  return token === null ? null : `${withoutSlash(publicUrl)}/in/${token}`
 }
 
 /** The named address. It is no secret, so it takes only what proves where it comes from. */

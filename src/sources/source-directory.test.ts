@@ -24,7 +24,7 @@ afterAll(async () => {
 })
 
 function tokenOf(source: Source): string {
-  return ingressUrlOf({ sealer: configuration.sealer, publicUrl: '' }, source).slice('/in/'.length)
+  return ingressUrlOf({ sealer: configuration.sealer, publicUrl: '' }, source)?.slice('/in/'.length) ?? ''
 }
 
 async function projectNameOf({ projectId }: Reach): Promise<string> {

@@ -30,7 +30,7 @@ export type { IngressSource } from './ingress-source.ts'
 
 /**
  * Sources on the hot path: read once, then from memory until the configuration changes. All answers are null for a
- * source that is paused.
+ * source that is paused, and for a built-in one.
  *
  * All throw SealError when a secret of this source does not open; then nobody can be verified.
  */

@@ -60,7 +60,7 @@ export interface SourceRow {
   ends_at: Date | null
 }
 
-/** @returns null for what leads nowhere, or to a source that is paused. */
+/** @returns null for what leads nowhere, or to a source that is paused or built in. */
 export async function findSource(sql: Sql, lookup: Lookup, values: readonly string[]): Promise<SourceRow | null> {
   const [row] = await sql.query<SourceRow>(
     `select s.id, s.project_id, s.name, s.verification_preset, s.verification_options, s.max_body_bytes,
@@ -70,6 +70,7 @@ export async function findSource(sql: Sql, lookup: Lookup, values: readonly stri
        join sources as s on s.id = found.id
        join projects as p on p.id = s.project_id
       where not s.is_paused
+        and not s.is_system
         and (found.ends_at is null or found.ends_at > now())
       limit 1`,
     values,

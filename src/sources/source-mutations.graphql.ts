@@ -53,7 +53,7 @@ builder.mutationField('updateSource', (t) =>
     description: 'Changes a source.',
     args: { input: t.arg({ type: UpdateSourceInput, required: true, description: 'What to change.' }) },
     resolve: async (_root, { input }, { services, viewer }) =>
-      resultOf(await updateSource(services, viewer, input), 'not-found', 'invalid', 'name-taken'),
+      resultOf(await updateSource(services, viewer, input), 'not-found', 'invalid', 'name-taken', 'state-conflict'),
   }),
 )
 
@@ -79,7 +79,7 @@ builder.mutationField('deleteSource', (t) =>
     description: 'Deletes a source and its messages.',
     args: { input: t.arg({ type: DeleteSourceInput, required: true, description: 'Which one.' }) },
     resolve: async (_root, { input }, { services, viewer }) =>
-      resultOf(await deleteSource(services, viewer, input), 'not-found'),
+      resultOf(await deleteSource(services, viewer, input), 'not-found', 'state-conflict'),
   }),
 )
 
@@ -108,6 +108,6 @@ builder.mutationField('rotateSourceToken', (t) =>
     description: 'Gives a source a new secret address.',
     args: { input: t.arg({ type: RotateSourceTokenInput, required: true, description: 'Which one, and how.' }) },
     resolve: async (_root, { input }, { services, viewer }) =>
-      resultOf(await rotateSourceToken(services, viewer, input), 'not-found', 'invalid'),
+      resultOf(await rotateSourceToken(services, viewer, input), 'not-found', 'invalid', 'state-conflict'),
   }),
 )

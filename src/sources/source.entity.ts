@@ -33,21 +33,29 @@ export const SourceEntity = defineEntity({
   name: 'Source',
   tableName: 'sources',
   uniques: [{ properties: ['projectId', 'name'] }],
+  indexes: [
+    {
+      name: 'sources_system_index',
+      expression: 'create unique index "sources_system_index" on "sources" ("project_id") where is_system',
+    },
+  ],
   properties: {
     id: p.text().$type<SourceId>().primary(),
     projectId: ofProject,
     name: p.text(),
-    /** SHA-256 of the token in the address: what ingress looks the source up by. */
-    tokenHash: p.blob().unique().hidden(),
+    /** Whether it is the one that the gateway itself records in; nothing else can, so that it has no address. */
+    isSystem: p.boolean().default(false),
+    /** SHA-256 of the token in the address: what ingress looks the source up by. Null without a secret address. */
+    tokenHash: p.blob().unique().nullable().hidden(),
     /** The token itself, so that the address can be shown again to those who may manage the source. */
-    tokenSealed: p.text().hidden(),
+    tokenSealed: p.text().nullable().hidden(),
     /** Whose rules the senders follow; null when it is no known provider's. The secrets are in `secrets`. */
     verificationPreset: p.text().$type<VerificationPreset>().nullable(),
     /** Null, together with the preset, when the token in the address is all. */
     verificationOptions: p.json<VerificationOptions>().nullable().hidden(),
     /** Then requests are answered as if there were no such source. */
     isPaused: p.boolean().default(false),
-    /** One or more. */
+    /** One or more; none in a built-in source. */
     allowedMethods: p.array().columnType('text[]').$type<AcceptedMethod[]>().defaultRaw(`'{GET,POST}'`),
     /** Addresses and CIDR networks in their canonical spelling; empty when requests may come from anywhere. */
     allowedNetworks: p.array().columnType('text[]').$type<string[]>().defaultRaw(`'{}'`),

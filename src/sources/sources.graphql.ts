@@ -28,7 +28,7 @@ builder.node(SourceNode, {
     ingressUrl: t.field({
       type: 'URL',
       description:
-        'The address with the secret token, for senders that need no other proof; null when the key lacks MANAGE.',
+        'The address with the secret token, for senders that need no other proof; null for the built-in source and when the key lacks MANAGE.',
       nullable: true,
       resolve: (source, _args, { services, viewer }) =>
         allows(viewer, 'manage') ? ingressUrlOf(services, source) : null,
@@ -42,12 +42,16 @@ builder.node(SourceNode, {
     }),
     eventsUrl: t.field({
       type: 'URL',
-      description: 'Where CloudEvents are published with a key that has PUBLISH.',
+      description: 'Where CloudEvents are published with a key that has PUBLISH; null for the built-in source.',
       nullable: true,
-      resolve: (source, _args, { services }) => eventsUrlOf(services, source.name),
+      resolve: (source, _args, { services }) => (source.isSystem ? null : eventsUrlOf(services, source.name)),
     }),
     isPaused: t.exposeBoolean('isPaused', {
       description: 'Whether requests are answered as if the source were unknown.',
+    }),
+    isSystem: t.exposeBoolean('isSystem', {
+      description:
+        'Whether it is the built-in source of operational events, such as a disabled endpoint: nobody can send to it, and only its retention can be changed.',
     }),
     verification: t.field({
       type: Verification,
@@ -57,7 +61,7 @@ builder.node(SourceNode, {
     }),
     allowedMethods: t.expose('allowedMethods', {
       type: [HttpMethod],
-      description: 'The methods that are accepted; others get 405.',
+      description: 'The methods that are accepted; others get 405. None for the built-in source.',
     }),
     allowedNetworks: t.exposeStringList('allowedNetworks', {
       description: 'Addresses and CIDR networks that may send, at most 100; empty when any may.',

@@ -6,6 +6,7 @@ import type { Source } from './source.entity.ts'
 import { findOwnSource, type SourceDeps, sourceNameConstraint, sourceNotFound } from './source-configuration.ts'
 import { checkSourceInput, chosenFields, type SourceInput } from './source-input.ts'
 import { setVerification } from './source-verification.ts'
+import { isBuiltIn } from './system-source.ts'
 
 /** A field that is undefined stays as it is. */
 export interface UpdateSourceInput extends SourceInput {
@@ -18,6 +19,7 @@ export async function updateSource(deps: SourceDeps, reach: Reach, input: Update
     changeConfiguration(deps, reach.projectId, async (unit) => {
       const source = await findOwnSource(unit, reach, input.id)
       if (source === null) return sourceNotFound(input.id)
+      if (source.isSystem && changesMoreThanRetention(input)) return isBuiltIn()
       const failure = invalid(checkSourceInput(input))
       if (failure !== null) return failure
       Object.assign(source, chosenFields(deps.sealer, source.id, input))
@@ -25,4 +27,8 @@ export async function updateSource(deps: SourceDeps, reach: Reach, input: Update
       return done(source)
     }),
   )
+}
+
+function changesMoreThanRetention({ id: _id, retention: _retention, ...others }: UpdateSourceInput): boolean {
+  return Object.values(others).some((value) => value !== undefined)
 }

@@ -47,7 +47,7 @@ import {
 import { createOperationStore, runOperation } from '../../src/operations/index.ts'
 import { createAddressGuard } from '../../src/outbound/address-guard.ts'
 import { createOutbound } from '../../src/outbound/outbound.ts'
-import { createProject } from '../../src/projects/create-project.ts'
+import { createProject } from '../../src/sources/create-project.ts'
 import { createTaskQueue } from '../../src/queue/index.ts'
 import { createRefusalStore } from '../../src/refusals/index.ts'
 import { insertRefusals } from '../../src/refusals/refusal-statements.ts'

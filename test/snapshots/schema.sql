@@ -174,6 +174,14 @@ create table hookline_migrations (
   constraint hookline_migrations_pkey PRIMARY KEY (id)
 );
 
+create table limit_notices (
+  source_id text not null,
+  reason text not null,
+  told_at timestamp with time zone not null,
+  constraint limit_notices_pkey PRIMARY KEY (source_id, reason),
+  constraint limit_notices_source_id_foreign FOREIGN KEY (source_id) REFERENCES sources(id) ON DELETE CASCADE
+);
+
 create table listeners (
   id text not null,
   project_id text not null,
@@ -319,8 +327,8 @@ create table sources (
   id text not null,
   project_id text not null,
   name text not null,
-  token_hash bytea not null,
-  token_sealed text not null,
+  token_hash bytea,
+  token_sealed text,
   verification_preset text,
   max_body_bytes integer not null,
   created_at timestamp with time zone not null,
@@ -334,11 +342,13 @@ create table sources (
   rate_limit jsonb,
   retention jsonb,
   accepted_response jsonb,
+  is_system boolean not null default false,
   constraint sources_pkey PRIMARY KEY (id),
   constraint sources_project_id_foreign FOREIGN KEY (project_id) REFERENCES projects(id),
   constraint sources_project_id_name_unique UNIQUE (project_id, name),
   constraint sources_token_hash_unique UNIQUE (token_hash)
 );
+CREATE UNIQUE INDEX sources_system_index ON public.sources USING btree (project_id) WHERE is_system;
 
 create table stream_tickets (
   ticket_hash bytea not null,
@@ -348,3 +358,13 @@ create table stream_tickets (
   constraint stream_tickets_pkey PRIMARY KEY (ticket_hash)
 );
 CREATE INDEX stream_tickets_expires_at_index ON public.stream_tickets USING btree (expires_at);
+
+create table system_events (
+  id bigint not null,
+  project_id text not null,
+  type text not null,
+  subject text not null,
+  data text not null,
+  occurred_at timestamp with time zone not null default clock_timestamp(),
+  constraint system_events_pkey PRIMARY KEY (id)
+);

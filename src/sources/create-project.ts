@@ -2,11 +2,12 @@ import { bumpEpoch, type ConfigurationDeps } from '../db/configuration-epoch.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { newId } from '../kernel/ids.ts'
 import { done, invalid, type Outcome } from '../kernel/outcome.ts'
-import { checkName } from './input-checks.ts'
-import { orNameTaken } from './name-taken.ts'
-import { type Project, ProjectEntity } from './project.entity.ts'
+import { type Project, ProjectEntity } from '../projects/index.ts'
+import { checkName } from '../projects/input-checks.ts'
+import { orNameTaken } from '../projects/name-taken.ts'
+import { ensureSystemSource } from './system-source.ts'
 
-/** Creates a tenant. Only the operator can: no API key reaches beyond its project. */
+/** Creates a tenant, with its built-in source. Only the operator can: no API key reaches beyond its project. */
 export async function createProject(
   deps: ConfigurationDeps,
   input: { readonly name: string },
@@ -30,6 +31,7 @@ async function insertProject(deps: ConfigurationDeps, name: string): Promise<Pro
       createdAt: new Date(),
     })
     await em.persist(project).flush()
+    await ensureSystemSource(sql, project.id)
     await bumpEpoch(sql)
     return project
   })

@@ -33,6 +33,8 @@ export interface PointerMatch {
 
 export const filterTests = ['types', 'exact', 'prefix', 'suffix', 'header', 'data', 'all', 'any', 'not'] as const
 
+export type FilterTestName = (typeof filterTests)[number]
+
 const maxLevels = 8
 const maxTests = 100
 const maxGlobs = 100

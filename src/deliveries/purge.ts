@@ -3,6 +3,7 @@ import type { DeliveryId, EndpointId, ProjectId, SourceId } from '../kernel/ids.
 import type { TaskHandler, TaskRun } from '../queue/index.ts'
 import { removeRefusals } from '../refusals/index.ts'
 import { dropMessages } from '../retention/index.ts'
+import { removeRollupsOf } from '../rollups/index.ts'
 import type { DeliveryNotices } from './delivery-notices.ts'
 
 /*
@@ -16,7 +17,7 @@ export interface PurgeDeps {
 
 const stepRows = 1_000
 
-/** Cancels the open deliveries of the source's messages and removes these, then its claims and refusals. */
+/** Cancels the open deliveries of the source's messages and removes these, then its claims, refusals and rollups. */
 export function createPurgeSource({ sql, notices }: PurgeDeps): TaskHandler<{ sourceId: SourceId }> {
   return async ({ sourceId }, run) => {
     let after = 0
@@ -29,10 +30,11 @@ export function createPurgeSource({ sql, notices }: PurgeDeps): TaskHandler<{ so
     })
     await stepThrough(run, async () => (await sql.query(claimsText, [sourceId, stepRows])).length)
     await stepThrough(run, () => removeRefusals(sql, sourceId, stepRows))
+    await stepThrough(run, () => removeRollupsOf(sql, sourceId, stepRows))
   }
 }
 
-/** Cancels the endpoint's open deliveries; the finished ones stay. */
+/** Cancels the endpoint's open deliveries, and removes its rollups; the finished ones stay. */
 export function createPurgeEndpoint({ sql, notices }: PurgeDeps): TaskHandler<{ endpointId: EndpointId }> {
   return async ({ endpointId }, run) => {
     await stepThrough(run, async () => {
@@ -44,6 +46,7 @@ export function createPurgeEndpoint({ sql, notices }: PurgeDeps): TaskHandler<{ 
       }
       return rows.length
     })
+    await stepThrough(run, () => removeRollupsOf(sql, endpointId, stepRows))
   }
 }
 

@@ -6,6 +6,7 @@ import { fanOutTask } from '../messages/fan-out.task.ts'
 import { removeOldOperations, resumeOperations } from '../operations/index.ts'
 import type { TaskHandler, TaskQueue } from '../queue/index.ts'
 import { resumeRetention } from '../retention/index.ts'
+import { foldFreshCounts, removeOldRollups } from '../rollups/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
 import { removeExpiredTickets } from '../streams/index.ts'
 import { promoteDue } from './promote.ts'
@@ -38,8 +39,10 @@ export function createReconcile(deps: ReconcileDeps): TaskHandler<object> {
     const claims = await inSteps(run.closing, async () => (await deps.sql.query(claimsText, [stepRows])).length)
     const tickets = await inSteps(run.closing, () => removeExpiredTickets(deps.sql, stepRows))
     const operations = await inSteps(run.closing, () => removeOldOperations(deps.sql, stepRows))
+    const counts = await inSteps(run.closing, () => foldFreshCounts(deps.sql, stepRows))
+    const rollups = await inSteps(run.closing, () => removeOldRollups(deps.sql, stepRows))
     const deliveries = await removeOutlived(deps.sql, run.closing)
-    deps.log.debug({ ...found, claims, tickets, forgotten: operations, deliveries }, 'reconciled')
+    deps.log.debug({ ...found, claims, tickets, forgotten: operations, counts, rollups, deliveries }, 'reconciled')
   }
 }
 

@@ -50,6 +50,11 @@ export function refusalsChannel(sourceId: string): string {
   return `refusals:${sourceId}`
 }
 
+/** No payload: something was counted in the project. */
+export function statsChannel(projectId: string): string {
+  return `stats:${projectId}`
+}
+
 /** No payload: another stream has taken the listener, or it was deleted. */
 export function listenersChannel(listenerId: string): string {
   return `listeners:${listenerId}`

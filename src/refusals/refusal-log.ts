@@ -9,13 +9,14 @@ import type { NewRefusal, Refusal } from './refusal.ts'
 import { createRefusalMeters } from './refusal-meters.ts'
 import { createRefusalWriter } from './refusal-writer.ts'
 import { storable } from './storable.ts'
+import { createUncounted } from './uncounted.ts'
 
 /**
  * Keeps what was turned away, at a price that whoever is turned away cannot raise:
  *
  *   add ──▶ allowance (50 a second and source) ──▶ waiting (5,000, the oldest give way) ──▶ one insert per 250 ms
  *
- * What is left out is counted and forgotten. While the database is away what waits goes on waiting.
+ * What is left out is counted, by source and minute, and forgotten. While the database is away what waits goes on waiting.
  */
 export interface RefusalLog {
   /** Never throws and never waits. Whether it is kept is not told: see `hookline_refusals_dropped_total`. */
@@ -47,16 +48,18 @@ export function createRefusalLog(deps: RefusalLogDeps): RefusalLog {
   const allowance = createAllowance()
   const closing = new AbortController()
   const waiting: Refusal[] = []
+  const uncounted = createUncounted()
   let running: Promise<void> = Promise.resolve()
   let isRunning = false
 
   async function run(): Promise<void> {
     isRunning = true
     let isWritten = true
-    while (waiting.length > 0 && (isWritten || !closing.signal.aborted)) {
+    while ((waiting.length > 0 || !uncounted.isEmpty()) && (isWritten || !closing.signal.aborted)) {
       const batch = waiting.splice(0, maxBatch)
-      isWritten = await writer.write(batch)
+      isWritten = await write(batch)
       if (!isWritten) {
+        // Those that are there already stay as they are.
         waiting.unshift(...batch)
         bound()
       }
@@ -66,10 +69,18 @@ export function createRefusalLog(deps: RefusalLogDeps): RefusalLog {
     isRunning = false
   }
 
+  async function write(batch: readonly Refusal[]): Promise<boolean> {
+    if (batch.length > 0 && !(await writer.write(batch))) return false
+    const refused = uncounted.take()
+    if (refused.length === 0 || (await writer.count(refused))) return true
+    uncounted.giveBack(refused)
+    return false
+  }
+
   function bound(): void {
     const excess = waiting.length - maxWaiting
     if (excess <= 0) return
-    waiting.splice(0, excess)
+    for (const refusal of waiting.splice(0, excess)) uncounted.add(refusal)
     meters.dropped(excess)
   }
 
@@ -77,9 +88,15 @@ export function createRefusalLog(deps: RefusalLogDeps): RefusalLog {
     add(refusal) {
       const nowMs = Date.now()
       meters.refused(refusal.reason)
-      if (closing.signal.aborted || !allowance.take(refusal.sourceId, nowMs)) return meters.dropped(1)
-      waiting.push({ ...storable(refusal), id: newId('ref'), refusedAt: new Date(nowMs) })
-      bound()
+      if (closing.signal.aborted) return meters.dropped(1)
+      const refusedAt = new Date(nowMs)
+      if (allowance.take(refusal.sourceId, nowMs)) {
+        waiting.push({ ...storable(refusal), id: newId('ref'), refusedAt })
+        bound()
+      } else {
+        uncounted.add({ ...refusal, refusedAt })
+        meters.dropped(1)
+      }
       if (!isRunning) running = run()
     },
     async close() {

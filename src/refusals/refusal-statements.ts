@@ -1,9 +1,11 @@
 import type { Sql } from '../db/sql.ts'
-import type { SourceId } from '../kernel/ids.ts'
+import type { ProjectId, SourceId } from '../kernel/ids.ts'
+import { countHappened, happenedColumns } from '../rollups/index.ts'
 import type { Refusal } from './refusal.ts'
 
 /**
- * Stores refusals; those that are there already stay as they are, so that a batch whose answer got lost may be repeated.
+ * Stores refusals and counts them; those that are there already stay as they are, so that a batch whose answer got lost
+ * may be repeated.
  *
  * @returns the source of each row that was new. What was refused by a source that is gone is left out.
  */
@@ -27,6 +29,24 @@ export async function insertRefusals(sql: Sql, batch: readonly Refusal[]): Promi
   return rows.map((row) => row.source_id)
 }
 
+/** So many requests that a source turned away in a minute, and that are not stored one by one. */
+export interface RefusedMore {
+  readonly projectId: ProjectId
+  readonly sourceId: SourceId
+  /** Any time within it. */
+  readonly minute: Date
+  readonly count: number
+}
+
+export async function countRefused(sql: Sql, refused: readonly RefusedMore[]): Promise<void> {
+  await sql.query(countText, [
+    refused.map((r) => r.projectId),
+    refused.map((r) => r.sourceId),
+    refused.map((r) => r.minute),
+    refused.map((r) => r.count),
+  ])
+}
+
 /** Drops all but the latest of each source. */
 export async function trimRefusals(sql: Sql, sourceIds: readonly SourceId[], keptRows: number): Promise<void> {
   await sql.query(trimText, [sourceIds, keptRows])
@@ -46,18 +66,40 @@ const insertText = `
      where s.id = any($3::text[])
      order by s.id
        for key share
-  )
-  insert into refusals (id, project_id, source_id, refused_at, reason, detail, status, method, remote_address,
-                        body_bytes, signature, signed_content_digest, clock_skew_ms)
-  select r.*
-    from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::int[], $8::text[],
-                $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[])
-      as r (id, project_id, source_id, refused_at, reason, detail, status, method, remote_address, body_bytes,
-            signature, signed_content_digest, clock_skew_ms)
-    join source as s on s.id = r.source_id
-   order by r.id
-      on conflict (id) do nothing
-  returning source_id`
+  ), stored as (
+    insert into refusals (id, project_id, source_id, refused_at, reason, detail, status, method, remote_address,
+                          body_bytes, signature, signed_content_digest, clock_skew_ms)
+    select r.*
+      from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::int[], $8::text[],
+                  $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[])
+        as r (id, project_id, source_id, refused_at, reason, detail, status, method, remote_address, body_bytes,
+              signature, signed_content_digest, clock_skew_ms)
+      join source as s on s.id = r.source_id
+     order by r.id
+        on conflict (id) do nothing
+    returning project_id, source_id, refused_at
+  ), happened as (
+    select ${happenedColumns('r.project_id', {
+      source_id: 'r.source_id',
+      minute: `date_trunc('minute', r.refused_at, 'UTC')`,
+      refused: '1',
+    })}
+      from stored as r
+  ), ${countHappened(`'refusals'`)}
+  select r.source_id from stored as r`
+
+// Index: sources_pkey.
+const countText = `
+  with happened as (
+    select ${happenedColumns('r.project_id', {
+      source_id: 'r.source_id',
+      minute: `date_trunc('minute', r.refused_at, 'UTC')`,
+      refused: 'r.count',
+    })}
+      from unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[]) as r (project_id, source_id, refused_at, count)
+     where exists (select from sources as s where s.id = r.source_id)
+  ), ${countHappened(`'refusals'`)}
+  select`
 
 // What another process trims just now is locked, and left to it. Index: refusals_source_id_id_index.
 const trimText = `

@@ -1,9 +1,9 @@
 import type { Sql } from '../db/sql.ts'
 import type { SourceId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
-import { type Bus, refusalsChannel } from '../live/bus.ts'
+import { type Bus, refusalsChannel, statsChannel } from '../live/bus.ts'
 import type { Refusal } from './refusal.ts'
-import { insertRefusals, trimRefusals } from './refusal-statements.ts'
+import { countRefused, insertRefusals, type RefusedMore, trimRefusals } from './refusal-statements.ts'
 
 export interface RefusalWriterDeps {
   readonly sql: Sql
@@ -16,6 +16,12 @@ export interface RefusalWriterDeps {
 export interface RefusalWriter {
   /** @returns false when the database cannot take anything now. Never throws. */
   write(batch: readonly Refusal[]): Promise<boolean>
+  /**
+   * Counts what is not stored. Repeated after an answer that got lost it counts twice: a flood is told as one a little larger.
+   *
+   * @returns as `write` does.
+   */
+  count(refused: readonly RefusedMore[]): Promise<boolean>
 }
 
 /** Of each source. */
@@ -42,21 +48,36 @@ export function createRefusalWriter({ sql, bus, log, onDropped }: RefusalWriterD
     return [...(await insert(batch.slice(0, middle))), ...(await insert(batch.slice(middle)))]
   }
 
+  async function attempt(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work()
+      if (isFailing) log.info('refusals are kept again')
+      isFailing = false
+      return true
+    } catch (error) {
+      if (!isFailing) log.warn({ err: error }, 'refusals cannot be stored now; the latest of them wait')
+      isFailing = true
+      return false
+    }
+  }
+
+  function announce(refused: readonly Pick<Refusal, 'projectId'>[]): void {
+    for (const projectId of new Set(refused.map((each) => each.projectId))) bus.publish(statsChannel(projectId))
+  }
+
   return {
-    async write(batch) {
-      try {
+    write: (batch) =>
+      attempt(async () => {
         const sourceIds = [...new Set(await insert(batch))].sort()
         for (const sourceId of sourceIds) bus.publish(refusalsChannel(sourceId))
+        announce(batch)
         await trimRefusals(sql, sourceIds, keptRows)
-        if (isFailing) log.info('refusals are kept again')
-        isFailing = false
-        return true
-      } catch (error) {
-        if (!isFailing) log.warn({ err: error }, 'refusals cannot be stored now; the latest of them wait')
-        isFailing = true
-        return false
-      }
-    },
+      }),
+    count: (refused) =>
+      attempt(async () => {
+        await countRefused(sql, refused)
+        announce(refused)
+      }),
   }
 }
 

@@ -1,5 +1,7 @@
 import type { Sql } from '../db/sql.ts'
 import type { DeliveryId, ProjectId, SourceId } from '../kernel/ids.ts'
+import { registeredTypeOf } from '../messages/registered-type.ts'
+import { countHappened, happenedColumns } from '../rollups/index.ts'
 
 /** What one step took. */
 export interface DroppedMessages {
@@ -52,13 +54,14 @@ interface DroppedRow {
   delivery_ids: DeliveryId[]
 }
 
-// The step holds one message at least. Beginning after what was dropped before spares the scan the dead rows.
+// What expires counts as failed, in the source's own name, so that no other source waits for it. The step holds one message
+// at least. Beginning after what was dropped before spares the scan the dead rows.
 // Indexes: messages_pkey, deliveries_message_id_endpoint_id_operation_id_index.
 const dropText = `
   with doomed as materialized (
-    select m.source_id, m.sequence, m.id, m.project_id
+    select m.source_id, m.sequence, m.id, m.project_id, m.event_type
       from (select x.*, sum(x.bytes) over earlier as sum_bytes, sum(x.deliveries) over earlier as sum_deliveries
-              from (select m.source_id, m.sequence, m.id, m.project_id, octet_length(m.body) as bytes,
+              from (select m.source_id, m.sequence, m.id, m.project_id, m.event_type, octet_length(m.body) as bytes,
                            (select count(*) from deliveries as d where d.message_id = m.id) as deliveries
                       from messages as m
                      where m.source_id = $1::text
@@ -84,8 +87,24 @@ const dropText = `
            updated_at = case when x.is_open then now() else d.updated_at end
       from delivery as x
      where d.id = x.id
-    returning d.id, x.is_open
-  ), removed as (
+    returning d.id, d.message_id, d.endpoint_id, x.is_open
+  ), expired as (
+    select m.project_id, d.endpoint_id, t.id as event_type_id, count(*) as count
+      from marked as d
+      join doomed as m on m.id = d.message_id
+      left join lateral (${registeredTypeOf('m')}) as t on true
+     where d.is_open
+       and $4::text = 'expired'
+     group by m.project_id, d.endpoint_id, t.id
+  ), happened as (
+    select ${happenedColumns('e.project_id', {
+      source_id: '$1::text',
+      endpoint_id: 'e.endpoint_id',
+      event_type_id: 'e.event_type_id',
+      failed: 'e.count',
+    })}
+      from expired as e
+  ), ${countHappened('$1::text')}, removed as (
     delete from messages as m
      using doomed as x
      where m.source_id = x.source_id

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { deliver } from './deliver.ts'
+import { deliverHung } from './deliver-hung.ts'
 import { ingest } from './ingest.ts'
 import { ingestGrowth } from './ingest-growth.ts'
 import type { Bench, BenchResult } from './rig/bench.ts'
@@ -17,6 +18,7 @@ const benches: Readonly<Record<string, Bench>> = {
   stream,
   'stream-idle': streamIdle,
   deliver,
+  'deliver-hung': deliverHung,
 }
 
 const help = `Measures the gateway beside floors: the least that any program doing this work must pay.

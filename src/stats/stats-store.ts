@@ -1,0 +1,180 @@
+import type { Sql } from '../db/sql.ts'
+import { eachCounter, type Span } from '../rollups/index.ts'
+import { emptyBucket, type StatsBucket } from './stats-bucket.ts'
+import { beginOf, type Piece, spanMs, type TimeSpan } from './time-span.ts'
+
+/** Buckets of nodes: one of all pieces together, or one for each interval, the empty ones included. */
+export interface StatsQuery {
+  /** Sources, endpoints, event types or a project; what they counted is added up. */
+  readonly nodeIds: readonly string[]
+  /** One after the other, without gaps; one at least. */
+  readonly pieces: readonly Piece[]
+  /** Null: one bucket. Otherwise no shorter than the pieces. */
+  readonly interval: Span | null
+}
+
+/** The running minute by the database's clock, and buckets of watched nodes. */
+export interface RunningStats {
+  readonly minuteMs: number
+  /** For each of the queries, the buckets of its minutes in which something was counted. */
+  readonly buckets: readonly ReadonlyMap<number, StatsBucket>[]
+}
+
+/** All reading of statistics. What it costs depends on the time that is asked about, not on how much happened in it. */
+export interface StatsStore {
+  /** In one statement. @returns the buckets of each query, oldest first. */
+  read(queries: readonly StatsQuery[]): Promise<StatsBucket[][]>
+  /** In one statement: the minutes since some time of each group of nodes. */
+  running(groups: readonly { readonly nodeIds: readonly string[]; readonly sinceMs: number }[]): Promise<RunningStats>
+}
+
+export function createStatsStore(sql: Sql): StatsStore {
+  return {
+    async read(queries) {
+      if (queries.length === 0) return []
+      const rows = await sql.query<BucketRow>(bucketsText, valuesOf(queries))
+      const byPlace = Map.groupBy(rows, (row) => row.place)
+      return queries.map((query, place) => bucketsOf(query, byPlace.get(place) ?? []))
+    },
+    async running(groups) {
+      const queries = groups.map(({ nodeIds, sinceMs }) => ({
+        nodeIds,
+        pieces: [{ span: 'minute', fromMs: beginOf('minute', sinceMs), toMs: endOfTimeMs } as const],
+        interval: 'minute' as const,
+      }))
+      const rows = await sql.query<BucketRow & { now_ms: number }>(runningText, valuesOf(queries))
+      const byPlace = Map.groupBy(rows, (row) => row.place)
+      return {
+        minuteMs: beginOf('minute', rows[0]?.now_ms ?? 0),
+        buckets: groups.map((_, place) => minutesOf(byPlace.get(place) ?? [])),
+      }
+    },
+  }
+}
+
+/** Beyond all that is counted. */
+const endOfTimeMs = Date.UTC(9999, 0)
+
+interface BucketRow extends Record<'received' | 'refused' | 'created' | 'delivered' | 'failed' | 'retried', number> {
+  /** Of the query. */
+  place: number
+  /** Null where all is one bucket. */
+  starts_at: Date | null
+  attempts: number
+  duration_ms: number
+  histogram: number[]
+}
+
+function valuesOf(queries: readonly StatsQuery[]): unknown[] {
+  const parts = queries.flatMap(({ nodeIds, pieces, interval }, place) =>
+    nodeIds.flatMap((nodeId) => pieces.map((piece) => ({ place, nodeId, interval, ...piece }))),
+  )
+  return [
+    parts.map((part) => part.place),
+    parts.map((part) => part.nodeId),
+    parts.map((part) => part.span),
+    parts.map((part) => new Date(part.fromMs)),
+    parts.map((part) => new Date(part.toMs)),
+    parts.map((part) => part.interval),
+  ]
+}
+
+function bucketsOf({ pieces, interval }: StatsQuery, rows: readonly BucketRow[]): StatsBucket[] {
+  const whole = wholeOf(pieces)
+  if (interval === null) {
+    const [row] = rows
+    return [row === undefined ? emptyBucket(whole.fromMs, whole.toMs) : bucketOf(row, whole)]
+  }
+  const byBegin = new Map(rows.map((row) => [row.starts_at?.getTime(), row]))
+  const lengthMs = spanMs[interval]
+  return Array.from({ length: (whole.toMs - whole.fromMs) / lengthMs }, (_, place) => {
+    const fromMs = whole.fromMs + place * lengthMs
+    const row = byBegin.get(fromMs)
+    const span = { fromMs, toMs: fromMs + lengthMs }
+    return row === undefined ? emptyBucket(span.fromMs, span.toMs) : bucketOf(row, span)
+  })
+}
+
+function wholeOf(pieces: readonly Piece[]): TimeSpan {
+  return { fromMs: pieces.at(0)?.fromMs ?? 0, toMs: pieces.at(-1)?.toMs ?? 0 }
+}
+
+function minutesOf(rows: readonly BucketRow[]): Map<number, StatsBucket> {
+  const buckets = new Map<number, StatsBucket>()
+  for (const row of rows) {
+    const fromMs = row.starts_at?.getTime()
+    if (fromMs !== undefined) buckets.set(fromMs, bucketOf(row, { fromMs, toMs: fromMs + spanMs.minute }))
+  }
+  return buckets
+}
+
+function bucketOf(row: BucketRow, { fromMs, toMs }: TimeSpan): StatsBucket {
+  return {
+    from: new Date(fromMs),
+    to: new Date(toMs),
+    receivedCount: row.received,
+    refusedCount: row.refused,
+    createdCount: row.created,
+    deliveredCount: row.delivered,
+    failedCount: row.failed,
+    retriedCount: row.retried,
+    attemptCount: row.attempts,
+    durationMs: row.duration_ms,
+    histogram: row.histogram,
+  }
+}
+
+const summed = eachCounter((counter) => `sum(r.${counter})::bigint as ${counter}`)
+const columns = (row: string) => `${eachCounter((counter) => `${row}.${counter}`)}, ${row}.histogram`
+
+// What was not folded yet is added, which is that of some minutes. What makes up one bucket has no beginning of its own:
+// `-infinity`, since nulls are not joined. Indexes: rollups_pkey, fresh_counts_pkey.
+const bucketRows = `
+  with part as materialized (
+    select *
+      from unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[])
+        as p (place, node_id, span, from_time, to_time, unit)
+  ), counted as materialized (
+    select p.place, coalesce(date_trunc(p.unit, r.starts_at, 'UTC'), '-infinity') as starts_at, ${columns('r')}
+      from part as p
+      join rollups as r
+        on r.node_id = p.node_id
+       and r.span = p.span
+       and r.starts_at >= p.from_time
+       and r.starts_at < p.to_time
+    union all
+    select p.place, coalesce(date_trunc(p.unit, f.minute, 'UTC'), '-infinity') as starts_at, ${columns('f')}
+      from part as p
+      join fresh_counts as f
+        on f.node_id = p.node_id
+       and f.minute >= p.from_time
+       and f.minute < p.to_time
+  ), slot as (
+    select r.place, r.starts_at, h.slot, sum(h.count) as count
+      from counted as r
+     cross join lateral unnest(r.histogram) with ordinality as h (count, slot)
+     group by r.place, r.starts_at, h.slot
+  ), histogram as (
+    select s.place, s.starts_at, array_agg(s.count::float8 order by s.slot) as histogram
+      from slot as s
+     group by s.place, s.starts_at
+  ), total as (
+    select r.place, r.starts_at, ${summed}
+      from counted as r
+     group by r.place, r.starts_at
+  ), bucket as (
+    select t.place, nullif(t.starts_at, '-infinity') as starts_at, ${eachCounter((counter) => `t.${counter}`)},
+           coalesce(h.histogram, '{}') as histogram
+      from total as t
+      left join histogram as h on h.place = t.place and h.starts_at = t.starts_at
+  )`
+
+const bucketsText = `${bucketRows}
+  select *
+    from bucket`
+
+// One row at least, which tells the time.
+const runningText = `${bucketRows}
+  select b.*, (extract(epoch from now()) * 1000)::float8 as now_ms
+    from (values (1)) as one
+    left join bucket as b on true`

@@ -20,7 +20,7 @@ const BodyInput = builder.inputType('BodyInput', {
   }),
 })
 
-const EventInput = builder.inputType('EventInput', {
+export const EventInput = builder.inputType('EventInput', {
   description: 'An event to publish.',
   fields: (t) => ({
     id: t.string({

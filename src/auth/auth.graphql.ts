@@ -16,6 +16,7 @@ import { loadSources, SourceNode } from '../sources/sources.graphql.ts'
 import type { ApiKey } from './api-key.entity.ts'
 import { type CreatedApiKey, createApiKey } from './create-api-key.ts'
 import { revokeApiKey } from './revoke-api-key.ts'
+import { updateApiKey } from './update-api-key.ts'
 
 const ApiKeyScope = builder.enumType('ApiKeyScope', {
   description: 'What a key may do. ADMIN includes all others; MANAGE includes READ.',
@@ -159,6 +160,35 @@ const ApiKeyPayload = builder.objectRef<Done<ApiKey>>('ApiKeyPayload').implement
     apiKey: t.field({ type: ApiKeyNode, description: 'The changed key.', resolve: ({ value }) => value }),
   }),
 })
+
+const UpdateApiKeyInput = builder.inputType('UpdateApiKeyInput', {
+  description: 'Changes a key. Fields left out stay as they are.',
+  fields: (t) => ({
+    id: t.id({ required: true, description: 'The key to change.' }),
+    name: t.string({ description: 'What it is for; 1 to 100 characters.' }),
+    sourceIds: t.idList({
+      description: 'Sources to limit it to, at most 100; null is all. Streams and listeners follow within a second.',
+    }),
+    expiresAt: t.field({ type: 'DateTime', description: 'When it ends by itself; null is never.' }),
+  }),
+})
+
+const UpdateApiKeyResult = builder.unionType('UpdateApiKeyResult', {
+  description: 'Answer of `updateApiKey`.',
+  types: [ApiKeyPayload, NotFoundError, ValidationError],
+  resolveType: outcomeType('ApiKeyPayload'),
+})
+
+builder.mutationField('updateApiKey', (t) =>
+  t.field({
+    type: UpdateApiKeyResult,
+    description: "Changes a key's name, sources or end. Scope: ADMIN.",
+    authScopes: { scope: 'admin' },
+    args: { input: t.arg({ type: UpdateApiKeyInput, required: true, description: 'What to change.' }) },
+    resolve: async (_root, { input }, { services, viewer }) =>
+      resultOf(await updateApiKey(services, viewer, input), 'not-found', 'invalid'),
+  }),
+)
 
 const RevokeApiKeyInput = builder.inputType('RevokeApiKeyInput', {
   description: 'Names the key to revoke.',

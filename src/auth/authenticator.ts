@@ -12,10 +12,11 @@ export interface Authenticator {
    * @returns null for whatever is not a key that holds now: the caller is not told which it was.
    */
   authenticate(authorization: string | undefined): Promise<Viewer | null>
-  /** Whom a key stands for that proved itself in another way, such as by a ticket; null when it does not hold now. */
+  /**
+   * Whom a key stands for now that proved itself in another way or earlier: by a ticket, or at the opening of a socket.
+   * Null when it does not hold.
+   */
   viewerOf(keyId: ApiKeyId): Promise<Viewer | null>
-  /** Whether a key that was authenticated earlier still holds: for sockets, after a change and when it ends. */
-  stillHolds(viewer: Pick<Viewer, 'keyId'>): Promise<boolean>
 }
 
 interface StoredKey {
@@ -48,10 +49,6 @@ export function createAuthenticator(deps: { readonly sql: Sql; readonly epochs: 
     async viewerOf(keyId) {
       const key = await keys.get(keyId)
       return key !== null && holds(key) ? key.viewer : null
-    },
-    async stillHolds(viewer) {
-      const key = await keys.get(viewer.keyId)
-      return key !== null && holds(key)
     },
   }
 }

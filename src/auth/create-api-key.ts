@@ -5,6 +5,7 @@ import { done, type Issue, invalid, type Outcome } from '../kernel/outcome.ts'
 import { checkText, issue } from '../projects/input-checks.ts'
 import { type ApiKey, ApiKeyEntity } from './api-key.entity.ts'
 import { newToken } from './api-key-token.ts'
+import { checkEnd } from './key-end.ts'
 import { type Scope, scopes } from './scopes.ts'
 import { checkSourceIds, keptSourceIds } from './source-limit.ts'
 import type { Reach } from './viewer.ts'
@@ -51,12 +52,7 @@ function checkInput(input: CreateApiKeyInput): Issue[] {
     if (scopes.includes(scope)) continue
     issues.push(issue('MALFORMED', ['input', 'scopes', `${position}`], 'There is no such scope.'))
   }
-  const endsAtMs = input.expiresAt?.getTime()
-  // Said this way round, so that an invalid date is refused too.
-  if (endsAtMs !== undefined && !(endsAtMs > Date.now())) {
-    issues.push(issue('OUT_OF_RANGE', ['input', 'expiresAt'], 'The end must be in the future.'))
-  }
-  return issues
+  return [...issues, ...checkEnd(input.expiresAt)]
 }
 
 function insertKey({ em }: UnitOfWork, reach: Reach, input: CreateApiKeyInput): CreatedApiKey {

@@ -27,6 +27,13 @@ export function allows(viewer: Pick<Viewer, 'scopes'>, scope: Scope): boolean {
   return scope === 'read' && viewer.scopes.has('manage')
 }
 
+/** Whether nothing was taken from a viewer's rights. Those of a key that was widened are kept as well. */
+export function keepsRights(before: Viewer, now: Viewer): boolean {
+  return (
+    before.scopes.isSubsetOf(now.scopes) && seesAllOf(now, before.sourceIds === null ? null : [...before.sourceIds])
+  )
+}
+
 export function seesSource(reach: Reach, sourceId: SourceId): boolean {
   return reach.sourceIds === null || reach.sourceIds.has(sourceId)
 }

@@ -3,7 +3,7 @@ import type { ExecutionResult } from 'graphql'
 import type { Viewer } from '../auth/viewer.ts'
 import type { KeyWatch } from './key-watch.ts'
 import type { OperationStream } from './operation-stream.ts'
-import { unauthenticated } from './request-error.ts'
+import { requestError, unauthenticated } from './request-error.ts'
 
 /** Results as Yoga takes them: it writes a result by its own `stringify` where there is one. */
 export type EventStream = AsyncGenerator<ExecutionResult & { readonly stringify?: () => string }, void, void>
@@ -28,8 +28,10 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
     let lastResult: ExecutionResult | null = null
     /** Whether an event waits for its reader to take it. */
     let isGiven = false
-    const stopWatching = deps.keys.watch(viewer, () => {
-      lastResult = { errors: [unauthenticated()] }
+    const stopWatching = deps.keys.watch(viewer, (loss) => {
+      lastResult = {
+        errors: [loss === 'ended' ? unauthenticated() : requestError('FORBIDDEN', 'The key has lost rights.')],
+      }
       void inner.end()
     })
     function ended(): void {

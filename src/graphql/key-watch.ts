@@ -1,24 +1,29 @@
 import type { Authenticator } from '../auth/authenticator.ts'
-import type { Viewer } from '../auth/viewer.ts'
+import { keepsRights, type Viewer } from '../auth/viewer.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { Epochs } from '../live/epoch.ts'
 
 const sweepMs = 1_000
 
-/** Ends what outlives a request, sockets and event streams, when its key does. */
+/** `ended`: revoked or expired; `narrowed`: it holds, but has no longer all rights that it had. */
+export type KeyLoss = 'ended' | 'narrowed'
+
+/** Ends what outlives a request, sockets and event streams, when its key does or loses rights. */
 export interface KeyWatch {
   /**
-   * Calls `end` once, when the key is revoked or expires.
+   * Calls `end` once, when the key ends or loses rights.
    *
    * @returns stops watching.
    */
-  watch(viewer: Viewer, end: () => void): () => void
+  watch(viewer: Viewer, end: (loss: KeyLoss) => void): () => void
   close(): void
 }
 
 interface Watched {
   readonly viewer: Viewer
-  readonly end: () => void
+  readonly end: (loss: KeyLoss) => void
+  /** When the key ends by itself, as far as is known; null when it does not. */
+  expiresAt: Date | null
   mustCheck: boolean
 }
 
@@ -27,7 +32,7 @@ interface Watched {
  * as they did, and are looked at again with the next sweep.
  */
 export function createKeyWatch(deps: {
-  readonly authenticator: Pick<Authenticator, 'stillHolds'>
+  readonly authenticator: Pick<Authenticator, 'viewerOf'>
   readonly epochs: Pick<Epochs, 'onChange'>
   readonly log: Logger
 }): KeyWatch {
@@ -36,8 +41,9 @@ export function createKeyWatch(deps: {
   async function check(entry: Watched): Promise<void> {
     entry.mustCheck = false
     try {
-      if (await deps.authenticator.stillHolds(entry.viewer)) return
-      if (watched.delete(entry)) entry.end()
+      const now = await deps.authenticator.viewerOf(entry.viewer.keyId)
+      if (now !== null && keepsRights(entry.viewer, now)) entry.expiresAt = now.expiresAt
+      else if (watched.delete(entry)) entry.end(now === null ? 'ended' : 'narrowed')
     } catch (error) {
       entry.mustCheck = true
       deps.log.warn({ err: error, keyId: entry.viewer.keyId }, 'whether a key still holds cannot be told')
@@ -46,7 +52,7 @@ export function createKeyWatch(deps: {
 
   function sweep(): void {
     for (const entry of watched) {
-      const endsAtMs = entry.viewer.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY
+      const endsAtMs = entry.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY
       if (entry.mustCheck || endsAtMs <= Date.now()) void check(entry)
     }
   }
@@ -60,7 +66,7 @@ export function createKeyWatch(deps: {
   return {
     watch(viewer, end) {
       // It may have ended since it was authenticated, before this was listening for it.
-      const entry = { viewer, end, mustCheck: true }
+      const entry = { viewer, end, expiresAt: viewer.expiresAt, mustCheck: true }
       watched.add(entry)
       return () => watched.delete(entry)
     },

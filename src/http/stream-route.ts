@@ -84,6 +84,8 @@ function lastLines(end: Exclude<StreamEnd, 'left'>): string {
       return `retry: ${Math.round(retryMs * (0.5 + Math.random()))}`
     case 'key-ended':
       return ending('UNAUTHENTICATED', 'The key was revoked or has expired.')
+    case 'key-narrowed':
+      return ending('FORBIDDEN', 'The key has lost rights: it may listen to fewer sources.')
     case 'source-gone':
       return ending('NOT_FOUND', 'A source of this stream was deleted.')
     default:

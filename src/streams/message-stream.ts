@@ -16,7 +16,7 @@ export interface StreamedEvent {
 }
 
 /** Why a stream ended: its reader left, its key ended, one of its sources was deleted, the process stops. */
-export type StreamEnd = 'left' | 'key-ended' | 'source-gone' | 'stopping'
+export type StreamEnd = 'left' | 'key-ended' | 'key-narrowed' | 'source-gone' | 'stopping'
 
 /** One reader's stream. */
 export interface MessageStream {

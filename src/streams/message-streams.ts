@@ -62,8 +62,8 @@ export interface MessageStreamsDeps {
   readonly sources: Pick<SourceStore, 'byIds' | 'byName'>
   readonly messages: Pick<MessageStore, 'heads' | 'firstSequenceSince'>
   readonly feed: Pick<Feed<StoredMessage>, 'open'>
-  /** Calls `end` when the viewer's key ends; gives what stops the watch. */
-  readonly keys: { watch(viewer: Viewer, end: () => void): () => void }
+  /** Calls `end` when the viewer's key ends or loses rights; gives what stops the watch. */
+  readonly keys: { watch(viewer: Viewer, end: (loss: 'ended' | 'narrowed') => void): () => void }
   readonly subscriptions: SubscriptionLimit
 }
 
@@ -74,7 +74,7 @@ export function createMessageStreams(deps: MessageStreamsDeps): MessageStreams {
 
   /** Counts and watches the stream until it ends. */
   function follow(stream: MessageStream, viewer: Viewer, release: () => void): void {
-    const stopWatching = deps.keys.watch(viewer, () => stream.end('key-ended'))
+    const stopWatching = deps.keys.watch(viewer, (loss) => stream.end(`key-${loss}`))
     open.add(stream)
     stream.ended.addEventListener('abort', () => {
       open.delete(stream)

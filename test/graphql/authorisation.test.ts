@@ -114,6 +114,7 @@ describe('each scope opens its own and nothing else', () => {
     deleteListener: { needs: 'listen', ...mutation('deleteListener', 'DeleteListenerInput', { id: none }) },
     rotateSecret: { needs: 'manage', ...mutation('rotateSecret', 'RotateSecretInput', { ownerId: none }) },
     createApiKey: { needs: 'admin', ...mutation('createApiKey', 'CreateApiKeyInput', { name: '', scopes: [] }) },
+    updateApiKey: { needs: 'admin', ...mutation('updateApiKey', 'UpdateApiKeyInput', { id: none }) },
     revokeApiKey: { needs: 'admin', ...mutation('revokeApiKey', 'RevokeApiKeyInput', { id: none }) },
     createSource: { needs: 'manage', ...mutation('createSource', 'CreateSourceInput', { name: '?' }) },
     updateSource: { needs: 'manage', ...mutation('updateSource', 'UpdateSourceInput', { id: none }) },
@@ -232,6 +233,7 @@ async function attack(target: Target, ids: World['ids']): Promise<string[]> {
     })
   const answers = [
     await input('RevokeApiKeyInput', 'revokeApiKey', { id: apiKey }),
+    await input('UpdateApiKeyInput', 'updateApiKey', { id: apiKey, name: 'stolen' }),
     await input('UpdateSourceInput', 'updateSource', { id: source, name: 'stolen' }),
     await input('RotateSourceTokenInput', 'rotateSourceToken', { id: source }),
     await input('DeleteSourceInput', 'deleteSource', { id: source }),
@@ -330,7 +332,7 @@ test('a key that is limited to a source sees and changes nothing of the others',
     filtered: expect.anything(),
   })
   expect(data.nodes.slice(0, 5)).toEqual([null, null, null, null, null])
-  expect((await attack(target, ids)).slice(1)).toEqual(Array(16).fill('NOT_FOUND'))
+  expect((await attack(target, ids)).slice(1)).toEqual(Array(17).fill('NOT_FOUND'))
   const stream = overWebSocket(
     target,
     'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',

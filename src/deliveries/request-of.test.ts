@@ -183,3 +183,38 @@ test('method, added headers, proof of identity and attempt are as the endpoint s
     'content-type': 'application/json',
   })
 })
+
+test('the type stands in a header, in every form', async () => {
+  for (const payloadFormat of ['exact', 'cloudevents-structured', 'envelope'] as const) {
+    expect((await received({ payloadFormat })).headers).toMatchObject({ 'hookline-event-type': 'order.created' })
+  }
+  const { headers } = await received({ payloadFormat: 'cloudevents-binary' })
+  expect(headers).toMatchObject({ 'ce-type': 'order.created' })
+  expect(headers).not.toHaveProperty('hookline-event-type')
+})
+
+test.each([
+  ['Zoë 100%', 'Zo%C3%AB%20100%25'],
+  ['a'.repeat(2_048), 'a'.repeat(2_048)],
+  ['ë'.repeat(1_000), undefined],
+  [null, undefined],
+])('a type is encoded for its header, and left out where it is too long or not known', (eventType, value) => {
+  const { headers } = requestOf({
+    endpoint: {
+      url: receiver.url,
+      method: 'POST',
+      payloadFormat: 'exact',
+      headers: [],
+      authentication: null,
+      signing: 'standard-webhooks',
+      secrets: [standardKey],
+      otherSecrets: [],
+      timeoutMs: 1_000,
+    },
+    delivery: { id: 'dlv_1', attemptNumber: 1, message: { ...message, eventType } },
+    userAgent: '',
+    signal: AbortSignal.abort(),
+    nowMs: 0,
+  })
+  expect(Object.fromEntries(headers)['hookline-event-type']).toBe(value)
+})

@@ -1,4 +1,5 @@
-import type { ActiveEndpoint } from '../endpoints/index.ts'
+import { encodeHeaderValue } from '../cloudevents/index.ts'
+import type { ActiveEndpoint, HeaderField } from '../endpoints/index.ts'
 import type { DeliveryId } from '../kernel/ids.ts'
 import { eventTypeOf } from '../messages/event-defaults.ts'
 import type { OutboundRequest } from '../outbound/outbound.ts'
@@ -30,11 +31,13 @@ export interface RequestInput {
   readonly userAgent: string
   readonly signal: AbortSignal
   readonly nowMs: number
+  /** Whether it is a test, of which nothing is kept; default no. */
+  readonly isTest?: boolean
 }
 
 /** The request of one attempt. Pure: no clock, no I/O. */
 export function requestOf(input: RequestInput): OutboundRequest & { readonly body: Buffer } {
-  const { endpoint, delivery, userAgent, signal, nowMs } = input
+  const { endpoint, delivery, userAgent, signal, nowMs, isTest = false } = input
   const { message } = delivery
   const { headers, body } = payloadOf(message, endpoint.payloadFormat)
   const signed = {
@@ -55,6 +58,8 @@ export function requestOf(input: RequestInput): OutboundRequest & { readonly bod
       ...signatureHeaders(endpoint, signed),
       ['hookline-delivery-id', delivery.id],
       ['hookline-attempt', `${delivery.attemptNumber}`],
+      ...typeHeader(message, headers),
+      ...(isTest ? [testHeader] : []),
       ...endpoint.headers,
       ...(endpoint.authentication === null ? [] : [endpoint.authentication]),
     ],
@@ -62,4 +67,16 @@ export function requestOf(input: RequestInput): OutboundRequest & { readonly bod
     timeoutMs: endpoint.timeoutMs,
     signal,
   }
+}
+
+const testHeader: HeaderField = ['hookline-test', 'true']
+
+/** Servers refuse requests with large heads, for a header that many receivers do without. */
+const maxTypeCharacters = 2_048
+
+/** None where the payload form has it in a header already, or the sender told no type: its payload may tell. */
+function typeHeader({ eventType }: SentMessage, payloadHeaders: readonly HeaderField[]): HeaderField[] {
+  if (eventType === null || payloadHeaders.some(([name]) => name === 'ce-type')) return []
+  const value = encodeHeaderValue(eventType)
+  return value.length > maxTypeCharacters ? [] : [['hookline-event-type', value]]
 }

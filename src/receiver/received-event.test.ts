@@ -14,6 +14,7 @@ test.each<[string, string, Record<string, string>, string]>([
   ['a type beyond ASCII', '', { 'ce-type': 'caf%C3%A9' }, 'café'],
   ['a type with a lone percent sign', '', { 'ce-type': '100%' }, '100%'],
   ['the plain form', '{"type":"shirt"}', { 'x-webhook-event': 'product.add' }, 'product.add'],
+  ['the header of all other forms', '{"type":"shirt"}', { 'hookline-event-type': 'caf%C3%A9.add' }, 'café.add'],
   ['no JSON', '<order/>', {}, ''],
   ['an empty body', '', {}, ''],
   ['a type that is no text', '{"type":1}', {}, ''],

@@ -8,9 +8,9 @@ export interface ReceivedEvent<Payload = unknown> {
   /** When this attempt was made, by the sender's clock. */
   readonly timestamp: Date
   /**
-   * The event's type; empty when nothing tells it. From the first of: the header `ce-type`, the header
-   * `X-Webhook-Event`, the payload's `type`, its `event_type`. Signatures cover no headers but id and time, so that of
-   * those two headers only the connection vouches.
+   * The event's type; empty when nothing tells it. From the first of: the headers `ce-type`, `X-Webhook-Event` and
+   * `hookline-event-type`, the payload's `type`, its `event_type`. Signatures cover no headers but id and time, so that
+   * of those three only the connection vouches.
    */
   readonly type: string
   /** The payload, byte for byte as it was sent. */
@@ -64,7 +64,7 @@ function parse(body: Uint8Array): unknown {
 }
 
 function typeByHeaders(field: FieldReader): string | null {
-  const type = field('ce-type') ?? field('x-webhook-event')
+  const type = field('ce-type') ?? field('x-webhook-event') ?? field('hookline-event-type')
   if (type === null) return null
   try {
     // CloudEvents percent-encodes what is not ASCII.

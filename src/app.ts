@@ -49,6 +49,7 @@ import { retainTask } from './retention/index.ts'
 import { createSealer, type MasterKey, type Sealer } from './secrets/index.ts'
 import { loadMasterKeyFile } from './secrets/master-key-file.ts'
 import { createSourceDirectory, createSourceStore, ingressUrlOf, purgeSource } from './sources/index.ts'
+import { createStatsFeed, createStatsStore } from './stats/index.ts'
 import { createMessageStreams, createStreamTickets } from './streams/index.ts'
 import { createToolbox, type Toolbox } from './toolbox.ts'
 
@@ -261,6 +262,9 @@ function openEdge(
   const subscriptions = createSubscriptionLimit()
   const isAllowedOrigin = createOriginCheck({ publicUrl: base, allowedOrigins: config.allowedOrigins })
   const streamTickets = createStreamTickets(sql)
+  const stats = createStatsStore(sql)
+  const statsFeed = createStatsFeed({ ...foundation, store: stats })
+  lifecycle.defer('the feed of statistics', async () => statsFeed.close())
   const graphql = createGraphql({
     ...foundation,
     orm,
@@ -268,6 +272,8 @@ function openEdge(
     subscriptions,
     isAllowedOrigin,
     streamTickets,
+    stats,
+    statsFeed,
     publicUrl: base,
     authenticator,
     apiKeys: createApiKeyStore(orm),

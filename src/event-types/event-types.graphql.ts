@@ -19,7 +19,7 @@ const SchemaViolationPolicyEnum = builder.enumType('SchemaViolationPolicy', {
   } as const,
 })
 
-const EventTypeNode = builder.objectRef<EventType>('EventType')
+export const EventTypeNode = builder.objectRef<EventType>('EventType')
 
 builder.node(EventTypeNode, {
   description: "An entry in the project's catalogue of what can happen. Events of other types are accepted too.",

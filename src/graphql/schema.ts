@@ -27,6 +27,8 @@ import '../deliveries/delivery-mutations.graphql.ts'
 import '../deliveries/delivery-pages.graphql.ts'
 import '../deliveries/delivery-updated.graphql.ts'
 import '../deliveries/explain-delivery.graphql.ts'
+import '../stats/stats.graphql.ts'
+import '../stats/stats-updated.graphql.ts'
 import { schemaDescription } from './schema-description.ts'
 
 /** The whole schema. A domain's types are part of it once they are imported above. */

@@ -12,6 +12,7 @@ import type { OperationStore } from '../operations/index.ts'
 import type { Retention } from '../projects/limits.ts'
 import type { RefusalStore } from '../refusals/index.ts'
 import type { DeleteSourceDeps, SourceDeps, SourceStore } from '../sources/index.ts'
+import type { StatsFeed, StatsStore } from '../stats/index.ts'
 import type { StreamTickets } from '../streams/index.ts'
 
 /** What resolvers call: the domains' stores, and what their operations need. */
@@ -31,6 +32,8 @@ export interface Services extends SourceDeps, DeleteSourceDeps, EndpointDeps, De
   readonly eventTypes: EventTypeStore
   readonly publisher: EventPublisher
   readonly streamTickets: StreamTickets
+  readonly stats: StatsStore
+  readonly statsFeed: StatsFeed
   /** How long messages are kept where neither source nor project says. */
   readonly defaultRetention: Retention
 }

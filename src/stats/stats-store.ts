@@ -1,7 +1,7 @@
 import type { Sql } from '../db/sql.ts'
 import { eachCounter, type Span } from '../rollups/index.ts'
 import { emptyBucket, type StatsBucket } from './stats-bucket.ts'
-import { beginOf, type Piece, spanMs, type TimeSpan } from './time-span.ts'
+import { type Piece, spanMs, type TimeSpan } from './time-span.ts'
 
 /** Buckets of nodes: one of all pieces together, or one for each interval, the empty ones included. */
 export interface StatsQuery {
@@ -13,10 +13,16 @@ export interface StatsQuery {
   readonly interval: Span | null
 }
 
-/** The running minute by the database's clock, and buckets of watched nodes. */
-export interface RunningStats {
-  readonly minuteMs: number
-  /** For each of the queries, the buckets of its minutes in which something was counted. */
+export interface MinutesQuery {
+  readonly nodeIds: readonly string[]
+  /** Null: since the running minute. */
+  readonly sinceMs: number | null
+}
+
+export interface LatestMinutes {
+  /** By the database's clock. */
+  readonly nowMs: number
+  /** For each query the minutes in which something was counted, by their beginning. */
   readonly buckets: readonly ReadonlyMap<number, StatsBucket>[]
 }
 
@@ -24,30 +30,30 @@ export interface RunningStats {
 export interface StatsStore {
   /** In one statement. @returns the buckets of each query, oldest first. */
   read(queries: readonly StatsQuery[]): Promise<StatsBucket[][]>
-  /** In one statement: the minutes since some time of each group of nodes. */
-  running(groups: readonly { readonly nodeIds: readonly string[]; readonly sinceMs: number }[]): Promise<RunningStats>
+  /** In one statement. */
+  latestMinutes(queries: readonly MinutesQuery[]): Promise<LatestMinutes>
 }
 
 export function createStatsStore(sql: Sql): StatsStore {
   return {
     async read(queries) {
       if (queries.length === 0) return []
-      const rows = await sql.query<BucketRow>(bucketsText, valuesOf(queries))
+      const parts = queries.flatMap(({ nodeIds, pieces, interval: unit }, place) =>
+        nodeIds.flatMap((nodeId) => pieces.map((piece): Part => ({ place, nodeId, unit, ...piece }))),
+      )
+      const rows = await sql.query<BucketRow>(bucketsText, valuesOf(parts))
       const byPlace = Map.groupBy(rows, (row) => row.place)
       return queries.map((query, place) => bucketsOf(query, byPlace.get(place) ?? []))
     },
-    async running(groups) {
-      const queries = groups.map(({ nodeIds, sinceMs }) => ({
-        nodeIds,
-        pieces: [{ span: 'minute', fromMs: beginOf('minute', sinceMs), toMs: endOfTimeMs } as const],
-        interval: 'minute' as const,
-      }))
-      const rows = await sql.query<BucketRow & { now_ms: number }>(runningText, valuesOf(queries))
+    async latestMinutes(queries) {
+      const parts = queries.flatMap(({ nodeIds, sinceMs }, place) =>
+        nodeIds.map(
+          (nodeId): Part => ({ place, nodeId, span: 'minute', fromMs: sinceMs, toMs: endOfTimeMs, unit: 'minute' }),
+        ),
+      )
+      const rows = await sql.query<BucketRow & { now_ms: number }>(latestText, valuesOf(parts))
       const byPlace = Map.groupBy(rows, (row) => row.place)
-      return {
-        minuteMs: beginOf('minute', rows[0]?.now_ms ?? 0),
-        buckets: groups.map((_, place) => minutesOf(byPlace.get(place) ?? [])),
-      }
+      return { nowMs: rows[0]?.now_ms ?? 0, buckets: queries.map((_, place) => minutesOf(byPlace.get(place) ?? [])) }
     },
   }
 }
@@ -65,17 +71,26 @@ interface BucketRow extends Record<'received' | 'refused' | 'created' | 'deliver
   histogram: number[]
 }
 
-function valuesOf(queries: readonly StatsQuery[]): unknown[] {
-  const parts = queries.flatMap(({ nodeIds, pieces, interval }, place) =>
-    nodeIds.flatMap((nodeId) => pieces.map((piece) => ({ place, nodeId, interval, ...piece }))),
-  )
+/** One index range. */
+interface Part {
+  /** Of the query. */
+  readonly place: number
+  readonly nodeId: string
+  readonly span: Span
+  readonly fromMs: number | null
+  readonly toMs: number
+  /** How long the buckets are; null: all is one. */
+  readonly unit: Span | null
+}
+
+function valuesOf(parts: readonly Part[]): unknown[] {
   return [
     parts.map((part) => part.place),
     parts.map((part) => part.nodeId),
     parts.map((part) => part.span),
-    parts.map((part) => new Date(part.fromMs)),
+    parts.map((part) => (part.fromMs === null ? null : new Date(part.fromMs))),
     parts.map((part) => new Date(part.toMs)),
-    parts.map((part) => part.interval),
+    parts.map((part) => part.unit),
   ]
 }
 
@@ -131,7 +146,8 @@ const columns = (row: string) => `${eachCounter((counter) => `${row}.${counter}`
 // `-infinity`, since nulls are not joined. Indexes: rollups_pkey, fresh_counts_pkey.
 const bucketRows = `
   with part as materialized (
-    select *
+    select p.place, p.node_id, p.span, coalesce(p.from_time, date_trunc('minute', now(), 'UTC')) as from_time, p.to_time,
+           p.unit
       from unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[])
         as p (place, node_id, span, from_time, to_time, unit)
   ), counted as materialized (
@@ -174,7 +190,7 @@ const bucketsText = `${bucketRows}
     from bucket`
 
 // One row at least, which tells the time.
-const runningText = `${bucketRows}
+const latestText = `${bucketRows}
   select b.*, (extract(epoch from now()) * 1000)::float8 as now_ms
     from (values (1)) as one
     left join bucket as b on true`

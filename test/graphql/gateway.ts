@@ -47,12 +47,12 @@ import {
 import { createOperationStore, runOperation } from '../../src/operations/index.ts'
 import { createAddressGuard } from '../../src/outbound/address-guard.ts'
 import { createOutbound } from '../../src/outbound/outbound.ts'
-import { createProject } from '../../src/sources/create-project.ts'
 import { createTaskQueue } from '../../src/queue/index.ts'
 import { createRefusalStore } from '../../src/refusals/index.ts'
 import { insertRefusals } from '../../src/refusals/refusal-statements.ts'
 import { retainTask } from '../../src/retention/index.ts'
 import { createSealer, generateMasterKey, parseMasterKeys, type Sealer } from '../../src/secrets/index.ts'
+import { createProject } from '../../src/sources/create-project.ts'
 import {
   createSource,
   createSourceDirectory,
@@ -60,6 +60,7 @@ import {
   purgeSource,
   type Source,
 } from '../../src/sources/index.ts'
+import { createStatsFeed, createStatsStore } from '../../src/stats/index.ts'
 import { createMessageStreams, createStreamTickets, type MessageStreams } from '../../src/streams/index.ts'
 import { doneValue } from '../support/configuration.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -116,7 +117,7 @@ export interface GatewayOptions {
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const foundation = await openFoundation()
   const { sql, lines, statementsOf, path } = foundation
-  const { graphql, streams, isAllowedOrigin, keys } = openGraphql(foundation, options)
+  const { graphql, streams, isAllowedOrigin, keys, statsFeed } = openGraphql(foundation, options)
   const access = openLog()
   const server = createHttpServer({
     routes: [...listenerRoutes(plainListeners(foundation)), streamRoute({ ...options, streams, isAllowedOrigin })],
@@ -151,6 +152,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       streams.close()
       await Promise.all([server.drain(), graphql.close()])
       keys.close()
+      statsFeed.close()
       await foundation.close()
     },
   }
@@ -250,8 +252,12 @@ function openGraphql({ graphqlPool, graphqlOrm, sql, ...parts }: Foundation, opt
   const keys = createKeyWatch({ ...parts, authenticator })
   const streaming = { ...parts, authenticator, streamTickets, sources, messages, keys, subscriptions }
   const streams = createMessageStreams(streaming)
+  const stats = createStatsStore(graphqlSql)
+  const statsFeed = createStatsFeed({ ...parts, store: stats, restMs: 50 })
   const graphql = createGraphql({
     ...streaming,
+    stats,
+    statsFeed,
     orm: graphqlOrm,
     stalledMs: options.stalledMs ?? 30_000,
     publicUrl,
@@ -264,7 +270,7 @@ function openGraphql({ graphqlPool, graphqlOrm, sql, ...parts }: Foundation, opt
     eventTypes: createEventTypeStore(graphqlOrm),
     defaultRetention: { maxMessages: null, maxBytes: null, maxAgeHours: 720 },
   })
-  return { graphql, streams, isAllowedOrigin, keys }
+  return { graphql, streams, isAllowedOrigin, keys, statsFeed }
 }
 
 function plainListeners({ sql, orm, epochs, listeners }: Foundation): PlainListeners {

@@ -22,6 +22,7 @@ import {
   createEventPublisher,
   createIngress,
   createRateLimiter,
+  tellingOfLimits,
 } from './ingress/index.ts'
 import { newId, type SourceId } from './kernel/ids.ts'
 import type { Logger } from './kernel/log.ts'
@@ -46,11 +47,24 @@ import { createOutbound, type Outbound } from './outbound/outbound.ts'
 import { createTaskQueue, type TaskQueue } from './queue/index.ts'
 import { createRefusalLog, createRefusalStore } from './refusals/index.ts'
 import { retainTask } from './retention/index.ts'
+import type { RunningApp } from './running-app.ts'
 import { createSealer, type MasterKey, type Sealer } from './secrets/index.ts'
 import { loadMasterKeyFile } from './secrets/master-key-file.ts'
-import { createSourceDirectory, createSourceStore, ingressUrlOf, purgeSource } from './sources/index.ts'
+import {
+  createSourceDirectory,
+  createSourceStore,
+  ensureSystemSources,
+  ingressUrlOf,
+  purgeSource,
+} from './sources/index.ts'
 import { createStatsFeed, createStatsStore } from './stats/index.ts'
 import { createMessageStreams, createStreamTickets } from './streams/index.ts'
+import {
+  createLimitWatch,
+  createRecordingNotices,
+  createRecordSystemEvents,
+  recordSystemEvents,
+} from './system-events/index.ts'
 import { createToolbox, type Toolbox } from './toolbox.ts'
 
 /**
@@ -65,26 +79,10 @@ import { createToolbox, type Toolbox } from './toolbox.ts'
  *   6. live/feed          backfill, cutover, stream ▸ graphql ▸ WebSocket or SSE; http/stream-route `/stream`
  *   7. queue ▸ deliveries/fan-out   one delivery per endpoint that wants the message
  *   8. queue ▸ deliveries/drain ▸ outbound ▸ settle   attempts, until delivered or given up
+ *   9. queue ▸ system-events   what the gateway has to tell, as messages by the same recorder
+ *
+ * @throws CodedError that says what to do next; nothing is left running.
  */
-export interface RunningApp {
-  readonly urls: {
-    readonly base: string
-    /** Null in a process that only works. */
-    readonly graphiql: string | null
-  }
-  /** The admin key's token, on an installation's first start only: it is not stored. */
-  readonly firstAdminToken: string | null
-  /** An address that takes requests without a signature; null when there is none. */
-  readonly exampleIngressUrl: string | null
-  /** What the operator should know, a sentence each. */
-  readonly notices: readonly string[]
-  /** Resolves when it can do its work no more and a new start is needed, with a CodedError that says why. */
-  readonly broken: Promise<Error>
-  /** Drains and closes everything, in the opposite order of its opening. */
-  stop(): Promise<void>
-}
-
-/** @throws CodedError that says what to do next; nothing is left running. */
 export async function startApp(config: Config, log: Logger): Promise<RunningApp> {
   const lifecycle = createLifecycle()
   try {
@@ -177,6 +175,8 @@ interface Foundation {
   readonly epochs: Epochs
   readonly outbound: Outbound
   readonly queue: TaskQueue
+  /** Ends after the tasks, since some of them record. */
+  readonly recorder: Recorder
 }
 
 interface FoundationOptions {
@@ -211,15 +211,29 @@ async function openFoundation({ config, log, lifecycle, stopClock }: FoundationO
       return stopClock.leftMs
     },
   })
+  const recorder = openRecorder({ database, bus, queue, log, metrics })
+  lifecycle.defer('the recorder', recorder.close)
   lifecycle.defer('the task queue', queue.stop)
-  await queue.start([fanOutTask, drainTask, maintainTask, retainTask, runOperation, purgeSource, purgeEndpoint])
+  await queue.start(tasks)
   // Nobody else works on an embedded database: what is under way there was left behind by a run that died.
   if (database.embedded !== null) {
     await releaseAllLeases(database.sql)
     await queue.reclaimActive()
   }
-  return { log, metrics, database, sealer, guard, bus, epochs, outbound, queue }
+  await ensureSystemSources(database.sql)
+  return { log, metrics, database, sealer, guard, bus, epochs, outbound, queue, recorder }
 }
+
+const tasks = [
+  fanOutTask,
+  drainTask,
+  maintainTask,
+  retainTask,
+  runOperation,
+  recordSystemEvents,
+  purgeSource,
+  purgeEndpoint,
+]
 
 /** Fans out and delivers, and drops what is older than its rule. */
 function startWorker(config: Config, foundation: Foundation, lifecycle: Lifecycle): void {
@@ -234,6 +248,8 @@ function startWorker(config: Config, foundation: Foundation, lifecycle: Lifecycl
     version,
     defaultMaxAgeHours: config.retentionMaxAgeHours,
   })
+  const record = createRecordSystemEvents({ ...foundation, sql: database.sql })
+  foundation.queue.handle(recordSystemEvents, record, { concurrency: 1 })
   deliveries.start()
   lifecycle.defer('deliveries', deliveries.stop)
 }
@@ -312,22 +328,24 @@ function openIngress(
   foundation: Foundation,
   { base, lifecycle }: { base: string; lifecycle: Lifecycle },
 ) {
-  const { log, database } = foundation
+  const { log, database, recorder } = foundation
   const { sql } = database
-  const recorder = openRecorder(foundation)
-  lifecycle.defer('the recorder', recorder.close)
   const refusals = createRefusalLog({ ...foundation, sql })
   lifecycle.defer('the refusal log', refusals.close)
+  const recording = createRecordingNotices({ ...foundation, sql })
+  const limits = createLimitWatch({ sql, log, onWritten: recording.written })
+  lifecycle.defer('the watch over limits', limits.close)
   const schemas = createEventSchemas({ ...foundation, sql })
   lifecycle.defer('the event schemas', schemas.close)
   const rateLimiter = createRateLimiter({ ...foundation, redisUrl: config.redisUrl })
   lifecycle.defer('the rate limiter', rateLimiter.close)
   const directory = createSourceDirectory({ ...foundation, sql })
   const authenticator = createAuthenticator({ ...foundation, sql })
-  const publisher = createEventPublisher({ directory, recorder, schemas, rateLimiter })
+  const told = tellingOfLimits(limits, { refusals, rateLimiter })
+  const publisher = createEventPublisher({ directory, recorder, schemas, rateLimiter: told.rateLimiter })
   const receiving = {
     budget: createBodyBudget(maxReceivingBytes),
-    refusals,
+    refusals: told.refusals,
     rateLimiter,
     onError: (error: unknown) => log.warn({ err: error }, 'looking up a source failed'),
   }
@@ -353,7 +371,9 @@ async function loadMasterKeys(config: Config): Promise<readonly MasterKey[]> {
   return config.masterKeys ?? (await loadMasterKeyFile(config.dataDir))
 }
 
-function openRecorder({ database, bus, queue, log, metrics }: Foundation): Recorder {
+type RecorderDeps = Pick<Foundation, 'database' | 'bus' | 'queue' | 'log' | 'metrics'>
+
+function openRecorder({ database, bus, queue, log, metrics }: RecorderDeps): Recorder {
   const taskOf = (sourceId: SourceId) => ({ payload: { sourceId }, singletonKey: sourceId })
   return createRecorder({
     databaseUrl: database.databaseUrl,

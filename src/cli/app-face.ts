@@ -1,6 +1,6 @@
-import type { RunningApp } from '../app.ts'
 import type { Config } from '../config/index.ts'
 import type { Logger } from '../kernel/log.ts'
+import type { RunningApp } from '../running-app.ts'
 import type { Toolbox } from '../toolbox.ts'
 
 /** What the commands need of the application. It is loaded when a command needs it, so that `--help` answers at once. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RunningApp } from '../app.ts'
 import type { Config } from '../config/index.ts'
 import type { Logger } from '../kernel/log.ts'
+import type { RunningApp } from '../running-app.ts'
 import { type CliContext, type Command, Failure } from './command.ts'
 import { configOf, logOf } from './config-of.ts'
 import { reported } from './explain-error.ts'

@@ -1,5 +1,5 @@
-import type { RunningApp } from '../app.ts'
 import { version } from '../kernel/version.ts'
+import type { RunningApp } from '../running-app.ts'
 
 /** What a person wants to know after a start: where to look, the key to use, a request to try. */
 export function startReport({

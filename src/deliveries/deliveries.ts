@@ -16,6 +16,7 @@ import {
 import type { TaskQueue } from '../queue/index.ts'
 import { createRetain, retainConcurrency, retainTask } from '../retention/index.ts'
 import { purgeSource } from '../sources/purge-source.task.ts'
+import { createRecordingNotices } from '../system-events/index.ts'
 import type { Sender } from './attempt-delivery.ts'
 import { createDeliveryMeters } from './delivery-meters.ts'
 import { createDeliveryNotices, type DeliveryNotices } from './delivery-notices.ts'
@@ -69,7 +70,14 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   const sql = sqlOfPool(deps.pool)
   const notices = createDeliveryNotices(deps.bus)
   const meters = createDeliveryMeters(deps.metrics)
-  const watch = createEndpointWatch({ sql, onEndpointChanged: (change) => logChange(log, change) })
+  const recording = createRecordingNotices({ sql, queue, log })
+  const watch = createEndpointWatch({
+    sql,
+    onEndpointChanged(change) {
+      logChange(log, change)
+      recording.written()
+    },
+  })
   const settler = createSettler({
     sql,
     instanceId: deps.instanceId,

@@ -40,8 +40,9 @@ export function createEndpointWatch(deps: {
     async afterAttempt({ disableAfterMs }, settlement, settled) {
       const reason = settled.counts ? disablingReason(settlement, settled.failingSince, disableAfterMs) : null
       if (reason === null) return false
-      const { endpointId } = settlement.lease
-      const projectId = await disable(deps.sql, { id: endpointId, reason, begunAt: settlement.outcome.startedAt })
+      const { deliveryId, lease, outcome } = settlement
+      const { endpointId } = lease
+      const projectId = await disable(deps.sql, { id: endpointId, reason, begunAt: outcome.startedAt, deliveryId })
       if (projectId === null) return false
       deps.onEndpointChanged({ kind: 'endpoint-disabled', endpointId, projectId, reason })
       return true

@@ -4,14 +4,15 @@ import type { EndpointId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { TaskQueue } from '../queue/index.ts'
 import { leaveRetention } from '../retention/index.ts'
+import { leaveRecording } from '../system-events/index.ts'
 import { drainTask, drainTaskFor } from './drain.task.ts'
 import { maintainTask } from './maintain.task.ts'
 import { hasWork } from './sendable.ts'
 
 /**
  * Leaves drain tasks for endpoints whose deliveries have fallen due: retries, what a dead process had under way, and what
- * was held back by a throttle or a breaker whose time has come.
- * Now and then it also leaves the task that maintains all, and tasks for sources that keep more than they may. Every
+ * was held back by a throttle or a breaker whose time has come. Likewise the task that records system events, where some
+ * wait. Now and then it also leaves the task that maintains all, and tasks for sources that keep more than they may. Every
  * process looks; a task that waits already is not left twice.
  */
 export interface Promoter {
@@ -82,6 +83,7 @@ function looksOf(deps: PromoterDeps): Look[] {
   })
   return [
     look('due deliveries', 0, () => promoteDue(deps)),
+    look('system events', 0, () => leaveRecording(deps)),
     look('lost work', maintainIntervalSeconds * 1000, () => leaveMaintenance(deps)),
     look('messages past their retention', retainIntervalMs, () => leaveRetention(deps, deps.defaultMaxAgeHours)),
   ]

@@ -82,18 +82,13 @@ async function findAim(sql: Sql, viewer: Viewer, input: ReplayMessagesInput): Pr
   if (endpoint === undefined || !seesAllOf(viewer, endpoint.source_ids)) return notFound('endpointId', endpointId)
   if (sourceId === null || sourceId === undefined) return { kind: 'aim', endpointId, sourceIds: endpoint.source_ids }
   if (!isId('src', sourceId) || !seesSource(viewer, sourceId)) return notFound('sourceId', sourceId)
-  if (endpoint.source_ids?.includes(sourceId) === false) {
-    const message = 'The endpoint does not listen to this source: it would get none of its messages.'
-    const found = issue('OUT_OF_RANGE', ['input', 'sourceId'], message)
-    // Who asks for a source of another project is not to learn that it exists.
-    return (await exists(sql, viewer, sourceId)) ? { kind: 'invalid', issues: [found] } : notFound('sourceId', sourceId)
+  const [source] = await sql.query<SourceRow>(sourceText, [sourceId, viewer.projectId])
+  if (source === undefined) return notFound('sourceId', sourceId)
+  if (endpoint.source_ids?.includes(sourceId) ?? !source.is_system) {
+    return { kind: 'aim', endpointId, sourceIds: [sourceId] }
   }
-  return { kind: 'aim', endpointId, sourceIds: [sourceId] }
-}
-
-async function exists(sql: Sql, { projectId }: Viewer, sourceId: SourceId): Promise<boolean> {
-  const text = `select s.id from sources as s where s.id = $1::text and s.project_id = $2::text`
-  return (await sql.query(text, [sourceId, projectId])).length > 0
+  const message = 'The endpoint does not listen to this source: it would get none of its messages.'
+  return { kind: 'invalid', issues: [issue('OUT_OF_RANGE', ['input', 'sourceId'], message)] }
 }
 
 function notFound(field: 'endpointId' | 'sourceId', id: string): UserFailure {
@@ -103,6 +98,16 @@ function notFound(field: 'endpointId' | 'sourceId', id: string): UserFailure {
 interface EndpointRow {
   source_ids: SourceId[] | null
 }
+
+interface SourceRow {
+  is_system: boolean
+}
+
+const sourceText = `
+  select s.is_system
+    from sources as s
+   where s.id = $1::text
+     and s.project_id = $2::text`
 
 const endpointText = `
   select e.source_ids
@@ -135,6 +140,6 @@ const rangesText = `
     join source_heads as h on h.source_id = s.id
     join fan_out_marks as m on m.source_id = s.id
    where s.project_id = $1::text
-     and ($2::text[] is null or s.id = any($2::text[]))
+     and case when $2::text[] is null then not s.is_system else s.id = any($2::text[]) end
    order by m.source_id
      for share of m`

@@ -7,6 +7,7 @@ import { countHappened, happenedColumns, slotOf } from '../rollups/index.ts'
 import { type Decision, isOutage } from './decide-next.ts'
 import type { DeliveryStatus } from './delivery.ts'
 import type { Lease, LockedRows } from './lease.ts'
+import { tellOfClosed, tellOfExhausted, tellOfOpened } from './settle-events.ts'
 
 /*
  * Writes what came of a batch of attempts, in one statement, which is one transaction and one round trip.
@@ -17,7 +18,7 @@ import type { Lease, LockedRows } from './lease.ts'
  * whatever we decided meanwhile, be it another attempt, giving up or calling off; all else would be untrue.
  *
  * What passes the fence also tells how the endpoint is doing (see endpoint-state.ts for what follows from it), unless the
- * attempt began before the endpoint was last resumed.
+ * attempt began before the endpoint was last resumed. What people want to know of it goes into the outbox of system events.
  *
  * What became of deliveries, and how long attempts took, is counted in the same statement.
  *
@@ -166,7 +167,7 @@ function settleText(locking: string, stateJoin: string): string {
       from judged as j
      where d.id = j.delivery_id
        and (j.is_decisive or j.status = 'delivered' and d.status <> 'delivered')
-    returning d.id, d.project_id, d.source_id, d.endpoint_id, d.sequence, d.status
+    returning d.id, d.project_id, d.source_id, d.endpoint_id, d.sequence, d.status, d.message_id, d.attempt_count
   ), typed as materialized (
     select d.*, t.id as event_type_id, t.name as event_type
       from decided as d
@@ -245,6 +246,12 @@ function settleText(locking: string, stateJoin: string): string {
        and (s.consecutive_failures, s.failing_since, s.breaker, s.probe_failures, s.next_probe_at, s.throttled_until)
              is distinct from
            (n.consecutive_failures, n.failing_since, n.breaker, n.probe_failures, n.next_probe_at, n.throttled_until)
+  ), told_exhausted as (
+    ${tellOfExhausted}
+  ), told_opened as (
+    ${tellOfOpened}
+  ), told_closed as (
+    ${tellOfClosed}
   )
   select j.delivery_id as "deliveryId", j.project_id as "projectId", d.status, j.holds_lease as "holdsLease",
          j.counts, coalesce(case when n.endpoint_id is null then ${maySendTo('s')} else ${maySendTo('n')} end, true) as "maySend",

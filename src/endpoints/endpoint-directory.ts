@@ -16,7 +16,7 @@ export interface ActiveEndpoint {
   readonly id: EndpointId
   readonly projectId: ProjectId
   readonly url: string
-  /** Null when all of the project. */
+  /** Null when all of the project, but for the built-in one. */
   readonly sourceIds: ReadonlySet<SourceId> | null
   readonly method: EndpointMethod
   readonly payloadFormat: PayloadFormat

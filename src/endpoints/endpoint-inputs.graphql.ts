@@ -20,7 +20,8 @@ export const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
     }),
     description: t.string({ description: 'What it is; at most 500 characters.' }),
     sourceIds: t.idList({
-      description: 'The sources whose messages it gets, at most 100; left out: all of the project, also later ones.',
+      description:
+        'The sources whose messages it gets, at most 100; left out: all of the project, also later ones, but for the built-in one.',
     }),
     secret: t.string({
       description: 'The signing secret in the form that the scheme asks for; left out: generated.',
@@ -38,7 +39,8 @@ export const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
     }),
     filter: t.field({
       type: MessageFilterInput,
-      description: 'Which messages it gets, at most 16,384 characters as JSON; left out: all.',
+      description:
+        'Which messages it gets, at most 16,384 characters as JSON, and 4,000,000 bytes with those of all endpoints; left out: all.',
     }),
     payloadFormat: t.field({
       type: PayloadFormatEnum,

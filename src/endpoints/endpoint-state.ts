@@ -1,5 +1,7 @@
 import type { Sql } from '../db/sql.ts'
-import type { EndpointId, ProjectId } from '../kernel/ids.ts'
+import type { DeliveryId, EndpointId, ProjectId } from '../kernel/ids.ts'
+import { isSystemSource } from '../sources/system-source.ts'
+import { insertSystemEvents } from '../system-events/outbox.ts'
 import type { EndpointStatus } from './endpoint.entity.ts'
 
 /*
@@ -78,16 +80,21 @@ export async function resume(sql: Sql, id: EndpointId): Promise<void> {
 }
 
 /**
- * Disables an endpoint by what an attempt found out, in a transaction of its own.
+ * Disables an endpoint by what an attempt found out, in a transaction of its own, and tells of it.
  *
  * @param begunAt when the attempt began: an endpoint that was resumed since stays as it is.
  * @returns its project; null when nothing changed.
  */
 export async function disable(
   sql: Sql,
-  { id, reason, begunAt }: { readonly id: EndpointId; readonly reason: string; readonly begunAt: Date },
+  {
+    id,
+    reason,
+    begunAt,
+    deliveryId,
+  }: { readonly id: EndpointId; readonly reason: string; readonly begunAt: Date; readonly deliveryId: DeliveryId },
 ): Promise<ProjectId | null> {
-  const [row] = await sql.query<{ projectId: ProjectId }>(disableText, [id, reason, begunAt])
+  const [row] = await sql.query<{ projectId: ProjectId }>(disableText, [id, reason, begunAt, deliveryId])
   return row?.projectId ?? null
 }
 
@@ -117,10 +124,23 @@ const resumeText = `
          lease_expires_at = case when leased_by is not null then lease_expires_at end
    where endpoint_id = $1::text`
 
+// Indexes: endpoint_states_pkey, deliveries_pkey.
 const disableText = `
-  update endpoint_states
-     set status = 'disabled', disabled_reason = $2::text
-   where endpoint_id = $1::text
-     and status = 'active'
-     and (active_since is null or active_since <= $3::timestamptz)
-  returning project_id as "projectId"`
+  with disabled as (
+    update endpoint_states as s
+       set status = 'disabled', disabled_reason = $2::text
+     where s.endpoint_id = $1::text
+       and s.status = 'active'
+       and (s.active_since is null or s.active_since <= $3::timestamptz)
+    returning s.endpoint_id, s.project_id, s.disabled_reason, s.consecutive_failures
+  ), told as (
+    ${insertSystemEvents(
+      'hookline.endpoint.disabled',
+      `select s.project_id, s.endpoint_id as subject,
+              json_build_object('endpointId', s.endpoint_id, 'reason', s.disabled_reason,
+                                'consecutiveFailureCount', s.consecutive_failures, 'deliveryId', $4::text) as data
+         from disabled as s
+        where not exists (select from deliveries as d where d.id = $4::text and ${isSystemSource('d.source_id')})`,
+    )}
+  )
+  select s.project_id as "projectId" from disabled as s`

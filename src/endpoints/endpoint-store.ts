@@ -3,7 +3,7 @@ import { type Reach, seesSource } from '../auth/viewer.ts'
 import type { Orm } from '../db/orm.ts'
 import { type EndpointId, isId } from '../kernel/ids.ts'
 import { type Page, pageOf } from '../projects/page.ts'
-import { SourceEntity } from '../sources/index.ts'
+import { type Source, SourceEntity } from '../sources/index.ts'
 import { type Endpoint, EndpointEntity, type EndpointStatus } from './endpoint.entity.ts'
 
 /** Which endpoints are meant: all that is given must hold. */
@@ -56,12 +56,14 @@ async function matches(
   reach: Reach,
   { statuses, label, sourceId }: EndpointFilter,
 ): Promise<FilterQuery<Endpoint>[] | null> {
+  const source = isGiven(sourceId) ? await findOwnSource(orm, reach, sourceId) : null
   // An endpoint of all sources gets those of its project, not whatever is asked for.
-  if (isGiven(sourceId) && !(await isOwnSource(orm, reach, sourceId))) return null
+  if (isGiven(sourceId) && source === null) return null
+  const ofAllSources = source?.isSystem ? [] : [{ sourceIds: null }]
   return [
     ...(statuses ? [{ status: { $in: [...statuses] } }] : []),
     ...(isGiven(label) ? [{ labels: { $contains: [label] } }] : []),
-    ...(isGiven(sourceId) ? [{ $or: [{ sourceIds: null }, { sourceIds: { $contains: [sourceId] } }] }] : []),
+    ...(isGiven(sourceId) ? [{ $or: [...ofAllSources, { sourceIds: { $contains: [sourceId] } }] }] : []),
   ] as FilterQuery<Endpoint>[]
 }
 
@@ -69,7 +71,7 @@ function isGiven(text: string | null | undefined): text is string {
   return text !== null && text !== undefined
 }
 
-async function isOwnSource(orm: Orm, reach: Reach, id: string): Promise<boolean> {
-  if (!isId('src', id) || !seesSource(reach, id)) return false
-  return (await orm.em.fork().count(SourceEntity, { id, projectId: reach.projectId })) > 0
+async function findOwnSource(orm: Orm, reach: Reach, id: string): Promise<Source | null> {
+  if (!isId('src', id) || !seesSource(reach, id)) return null
+  return await orm.em.fork().findOne(SourceEntity, { id, projectId: reach.projectId })
 }

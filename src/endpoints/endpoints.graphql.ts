@@ -36,7 +36,8 @@ builder.node(EndpointNode, {
     method: t.expose('method', { type: HttpMethod, description: 'The method that is used: POST, PUT or PATCH.' }),
     sources: t.field({
       type: [SourceNode],
-      description: 'The sources whose messages it gets, at most 100; null when all of the project, also later ones.',
+      description:
+        'The sources whose messages it gets, at most 100; null when all of the project, also later ones, but for the built-in one.',
       nullable: true,
       resolve: (endpoint, _args, context) => loadSources(context, endpoint.sourceIds ?? null),
     }),

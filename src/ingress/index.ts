@@ -13,6 +13,7 @@
  * What a source turns away is told to its owner as a refusal. What is the gateway's own trouble (503) is not.
  */
 export type { AcceptedAnswer, IngressAnswer, IngressProblem } from './answer.ts'
+export { tellingOfLimits } from './limit-notices.ts'
 export { createEventPublisher, type EventPublisher } from './publish-events.ts'
 export { createEventIngress, type EventIngress, type EventsAnswer } from './publish-request.ts'
 export { createRateLimiter, type RateLimiter, type RateVerdict } from './rate-limiter.ts'

@@ -32,6 +32,15 @@ export async function ensureSystemSources(sql: Sql): Promise<void> {
   for (const { id } of rows) await ensureSystemSource(sql, id)
 }
 
+/**
+ * SQL: whether it is a built-in source. What reaches all sources reaches all but that one, which has to be named.
+ *
+ * @param id SQL for the source's id.
+ */
+export function isSystemSource(id: string): string {
+  return `exists (select from sources as b where b.id = ${id} and b.is_system)`
+}
+
 /** @param field of the input, which held the id. */
 export function isBuiltIn(field = 'id'): UserFailure {
   const message = 'This is the built-in source of the project: only its retention can be changed.'

@@ -13,6 +13,7 @@ import { runOperation } from '../../src/operations/run-operation.task.ts'
 import { createTaskQueue } from '../../src/queue/index.ts'
 import { retainTask } from '../../src/retention/retain.task.ts'
 import { purgeSource } from '../../src/sources/purge-source.task.ts'
+import { recordSystemEvents } from '../../src/system-events/record-system-events.task.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -23,7 +24,16 @@ declare module 'vitest' {
   }
 }
 
-const tasks = [fanOutTask, drainTask, maintainTask, retainTask, runOperation, purgeSource, purgeEndpoint]
+const tasks = [
+  fanOutTask,
+  drainTask,
+  maintainTask,
+  retainTask,
+  runOperation,
+  recordSystemEvents,
+  purgeSource,
+  purgeEndpoint,
+]
 
 export interface TestDatabase {
   readonly databaseUrl: string

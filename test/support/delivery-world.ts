@@ -20,6 +20,7 @@ import { retainTask } from '../../src/retention/index.ts'
 import { createSealer, generateMasterKey, parseMasterKeys } from '../../src/secrets/index.ts'
 import { generateSecret } from '../../src/signatures/standard-webhooks.ts'
 import { purgeSource } from '../../src/sources/purge-source.task.ts'
+import { recordSystemEvents } from '../../src/system-events/index.ts'
 import { createTestDatabase } from './database.ts'
 
 /** What an endpoint does that was told nothing. */
@@ -51,7 +52,16 @@ export interface Receiver {
 export type Answer = (response: ServerResponse, request: ReceivedRequest, count: number) => void
 
 const log = createLog({ level: 'silent', isPretty: false })
-const tasks = [fanOutTask, drainTask, maintainTask, purgeSource, purgeEndpoint, retainTask, runOperation]
+const tasks = [
+  fanOutTask,
+  drainTask,
+  maintainTask,
+  purgeSource,
+  purgeEndpoint,
+  retainTask,
+  runOperation,
+  recordSystemEvents,
+]
 
 export async function createDeliveryWorld() {
   const database = await createTestDatabase()

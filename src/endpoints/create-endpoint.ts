@@ -7,6 +7,7 @@ import { addSecret } from '../secrets/secret-store.ts'
 import { type Endpoint, EndpointEntity, type SigningScheme } from './endpoint.entity.ts'
 import type { EndpointDeps } from './endpoint-configuration.ts'
 import { checkEndpointInput, chosenFields, type EndpointInput } from './endpoint-input.ts'
+import { checkFilterRoom } from './filter-room.ts'
 import { checkSigningSecret, generateSigningSecret, publicKeyOf } from './signing-secret.ts'
 
 export interface CreateEndpointInput extends EndpointInput {
@@ -44,6 +45,8 @@ export async function createEndpoint(
     if (failure !== null) return failure
     const count = await unit.em.count(EndpointEntity, { projectId: reach.projectId })
     if (count >= maxEndpoints) return { kind: 'limit-reached', limit: maxEndpoints, path: ['input'] }
+    const full = await checkFilterRoom(unit.sql, { ...reach, endpointId: null, filter: input.filter })
+    if (full !== null) return full
     const endpoint = await insertEndpoint(unit, deps, reach, { ...whole, url: url ?? input.url, signing })
     const secret = input.secret ?? generateSigningSecret(signing)
     const publicKey = publicKeyOf(secret)

@@ -60,7 +60,7 @@ export const EndpointPayload = builder.objectRef<Done<Endpoint>>('EndpointPayloa
 
 const UpdateEndpointResult = builder.unionType('UpdateEndpointResult', {
   description: 'Answer of `updateEndpoint`.',
-  types: [EndpointPayload, NotFoundError, ValidationError],
+  types: [EndpointPayload, NotFoundError, ValidationError, LimitReachedError],
   resolveType: outcomeType('EndpointPayload'),
 })
 
@@ -70,7 +70,7 @@ builder.mutationField('updateEndpoint', (t) =>
     description: 'Changes an endpoint.',
     args: { input: t.arg({ type: UpdateEndpointInput, required: true, description: 'What to change.' }) },
     resolve: async (_root, { input }, { services, viewer }) =>
-      resultOf(await updateEndpoint(services, viewer, input), 'not-found', 'invalid'),
+      resultOf(await updateEndpoint(services, viewer, input), 'not-found', 'invalid', 'limit-reached'),
   }),
 )
 

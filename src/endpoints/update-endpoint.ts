@@ -4,6 +4,7 @@ import { done, invalid, type Outcome } from '../kernel/outcome.ts'
 import type { Endpoint } from './endpoint.entity.ts'
 import { type EndpointDeps, endpointNotFound, findOwnEndpoint } from './endpoint-configuration.ts'
 import { checkEndpointInput, chosenFields, type EndpointInput } from './endpoint-input.ts'
+import { checkFilterRoom } from './filter-room.ts'
 
 /** A field that is undefined stays as it is. */
 export interface UpdateEndpointInput extends EndpointInput {
@@ -22,6 +23,8 @@ export async function updateEndpoint(
     const { issues, url } = await checkEndpointInput({ sql: unit.sql, reach, guard: deps.guard }, input, endpoint)
     const failure = invalid(issues)
     if (failure !== null) return failure
+    const full = await checkFilterRoom(unit.sql, { ...reach, endpointId: endpoint.id, filter: input.filter })
+    if (full !== null) return full
     Object.assign(endpoint, chosenFields(deps.sealer, endpoint.id, { ...input, url }))
     return done(endpoint)
   })

@@ -26,6 +26,8 @@ export interface LimitWatchDeps {
   readonly distanceMs?: number
   /** Between two statements. Default 250. */
   readonly restMs?: number
+  /** Between two tries while the database is away. Default 1,000. */
+  readonly retryMs?: number
 }
 
 /** The reasons for refusals that are limits, and what they are called in events. */
@@ -33,6 +35,7 @@ const limits: Readonly<Record<string, 'RATE' | 'BODY_SIZE'>> = { RATE_LIMITED: '
 
 const defaultDistanceMs = 600_000
 const defaultRestMs = 250
+const defaultRetryMs = 1_000
 /** Two for each source that a project may have. Of more, those known longest may be told of to the database again. */
 const maxKnown = 20_000
 const maxBatch = 500
@@ -44,7 +47,7 @@ interface Reached {
 }
 
 export function createLimitWatch(deps: LimitWatchDeps): LimitWatch {
-  const { distanceMs = defaultDistanceMs, restMs = defaultRestMs } = deps
+  const { distanceMs = defaultDistanceMs, restMs = defaultRestMs, retryMs = defaultRetryMs } = deps
   const quietUntilMs = new Map<string, number>()
   const waiting: Reached[] = []
   const closing = new AbortController()
@@ -53,18 +56,26 @@ export function createLimitWatch(deps: LimitWatchDeps): LimitWatch {
 
   async function run(): Promise<void> {
     isRunning = true
-    while (waiting.length > 0) {
+    let isWritten = true
+    while (waiting.length > 0 && (isWritten || !closing.signal.aborted)) {
       const batch = waiting.splice(0, maxBatch)
-      try {
-        if (await write(deps.sql, batch, distanceMs)) deps.onWritten()
-      } catch (error) {
-        deps.log.warn({ err: error, limits: batch.length }, 'limits that were reached could not be told of')
-        // The next request that is turned away tells of it again.
-        for (const reached of batch) quietUntilMs.delete(keyOf(reached))
-      }
-      await sleep(restMs, null, { signal: closing.signal, ref: false }).catch(() => undefined)
+      isWritten = await tell(batch)
+      if (!isWritten) waiting.unshift(...batch)
+      const rest = { signal: closing.signal, ref: false }
+      await sleep(isWritten ? restMs : retryMs, null, rest).catch(() => undefined)
     }
     isRunning = false
+  }
+
+  /** @returns false when the database cannot take it now. */
+  async function tell(batch: readonly Reached[]): Promise<boolean> {
+    try {
+      if (await write(deps.sql, batch, distanceMs)) deps.onWritten()
+      return true
+    } catch (error) {
+      deps.log.warn({ err: error, limits: batch.length }, 'limits that were reached cannot be told of now')
+      return false
+    }
   }
 
   return {

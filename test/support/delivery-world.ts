@@ -115,6 +115,7 @@ export async function createDeliveryWorld() {
   }
 
   return {
+    databaseUrl: database.databaseUrl,
     pool,
     sql,
     bus,
@@ -129,7 +130,7 @@ export async function createDeliveryWorld() {
       await sql.query(`delete from pgboss.job`)
       await sql.query(
         `truncate projects, sources, source_heads, fan_out_marks, messages, claims, refusals, endpoints, endpoint_states,
-                  secrets, deliveries, attempts, operations, stream_tickets, fresh_counts, rollups cascade`,
+                  secrets, deliveries, attempts, operations, stream_tickets, fresh_counts, rollups, system_events cascade`,
       )
     },
     async close() {

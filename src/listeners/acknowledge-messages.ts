@@ -48,10 +48,18 @@ async function move(deps: AcknowledgeDeps, viewer: Viewer, input: AcknowledgeInp
   const place = decodeCursor(input.cursor)
   if (place === null || place.projectId !== viewer.projectId || place.sourceId !== listener.sourceId) return foreign
   if (isPast(place, lease === null ? null : deps.leases.sentTo(lease))) return notSent
-  const values = [listener.id, place.logEpoch, place.sequence, lease]
-  const [row] = await deps.sql.query<{ verdict: Verdict }>(moveText, values, 'listener-acknowledge')
-  if (row === undefined) return notFound(listenerId)
-  return row.verdict === 'moved' ? await reloaded(deps, viewer, listener.id) : failureOf(row.verdict)
+  const verdict = await moveRow(deps, [listener.id, place.logEpoch, place.sequence, lease])
+  if (verdict === null) return notFound(listenerId)
+  return verdict === 'moved' ? await reloaded(deps, viewer, listener.id) : failureOf(verdict)
+}
+
+/** @returns null when the listener is gone. */
+async function moveRow({ sql }: AcknowledgeDeps, values: readonly unknown[]): Promise<Verdict | null> {
+  const [row] = await sql.query<{ verdict: Verdict | 'beyond' }>(moveText, [...values, false], 'listener-acknowledge')
+  if (row?.verdict !== 'beyond') return row?.verdict ?? null
+  // Either the log was restored, or its end was read before the wait for the lock, and has moved since: look again.
+  const [again] = await sql.query<{ verdict: Verdict }>(moveText, [...values, true], 'listener-acknowledge')
+  return again?.verdict ?? null
 }
 
 function isPast(place: LogPosition, sent: LogPosition | null): boolean {
@@ -91,7 +99,8 @@ function wrongCursor(code: Issue['code'], message: string): UserFailure {
 }
 
 // The listener's row is locked before the verdict, so that of an acknowledgement and a stream that takes the listener
-// one comes after the other: either the stream begins after the acknowledged place, or its lease has won.
+// one comes after the other: either the stream begins after the acknowledged place, or its lease has won. The log's end
+// is as old as the statement, though, and an acknowledged place behind it counts only once it was seen twice ($5).
 // Indexes: listeners_pkey, api_keys_pkey, source_heads_pkey.
 const moveText = `
   with found as materialized (
@@ -100,6 +109,8 @@ const moveText = `
                 when $4::text is null and l.lease_expires_at > now() then 'lease-lost'
                 when $4::text is not null and l.lease is distinct from $4::text then 'lease-lost'
                 when $2::text = h.log_epoch and $3::bigint > h.last_sequence then 'not-sent'
+                when not $5::bool and l.log_epoch = h.log_epoch and l.acknowledged_sequence > h.last_sequence
+                     then 'beyond'
                 else 'moved'
            end as verdict
       from listeners as l

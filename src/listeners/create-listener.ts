@@ -17,7 +17,7 @@ export interface CreateListenerDeps {
 
 export interface CreateListenerInput {
   readonly sourceId: string
-  /** 1 to 100 characters, unique for the key. */
+  /** 1 to 100 characters, unique for the key; neither `.` nor `..`. */
   readonly name: string
   /** Begins with the first message received at or after this time; null: with the next to come. */
   readonly since?: Date | null | undefined
@@ -35,10 +35,7 @@ export async function createListener(
   viewer: Viewer,
   input: CreateListenerInput,
 ): Promise<Outcome<Listener>> {
-  const failure = invalid([
-    ...checkText(input.name, ['input', 'name'], { min: 1, max: 100 }),
-    ...checkSince(input.since ?? null),
-  ])
+  const failure = invalid([...checkName(input.name), ...checkSince(input.since ?? null)])
   if (failure !== null) return failure
   const { sourceId, name, since } = input
   if (!isId('src', sourceId) || !seesSource(viewer, sourceId)) return sourceNotFound(sourceId)
@@ -48,6 +45,13 @@ export async function createListener(
   if (refused !== null) return refused
   const [listener] = await deps.listeners.byIds(viewer, [id])
   return listener === undefined ? sourceNotFound(sourceId) : done(listener)
+}
+
+function checkName(name: string): Issue[] {
+  const path = ['input', 'name']
+  // They mean something else in a URL's path, however they are escaped.
+  if (name === '.' || name === '..') return [issue('MALFORMED', path, 'A name is neither `.` nor `..`.')]
+  return checkText(name, path, { min: 1, max: 100 })
 }
 
 function checkSince(since: Date | null): Issue[] {

@@ -28,7 +28,7 @@ const CreateListenerInput = builder.inputType('CreateListenerInput', {
   description: 'A new listener of the key in use.',
   fields: (t) => ({
     sourceId: t.id({ required: true, description: 'The source to read.' }),
-    name: t.string({ required: true, description: '1 to 100 characters, unique for the key.' }),
+    name: t.string({ required: true, description: '1 to 100 characters, unique for the key; neither `.` nor `..`.' }),
     since: t.field({
       type: 'DateTime',
       description: 'Begin with the first message received at or after this time; left out: with the next to come.',

@@ -4,6 +4,7 @@ import { type Configuration, doneValue, startConfiguration } from '../../test/su
 import { until } from '../../test/support/until.ts'
 import type { Viewer } from '../auth/index.ts'
 import { createApiKey, revokeApiKey } from '../auth/index.ts'
+import { inTransaction } from '../db/transaction.ts'
 import { newId, type SourceId } from '../kernel/ids.ts'
 import { createLog } from '../kernel/log.ts'
 import type { Bus } from '../live/bus.ts'
@@ -232,6 +233,34 @@ test('acknowledgements and streams that come at the same time leave one place, w
   await Promise.all(reading)
   expect((await here.listeners.byName(viewer, 'worker'))?.acknowledged.sequence).toBe(place)
   expect(place).toBeGreaterThan(0)
+})
+
+test('an acknowledgement that waited does not take back a later one, whatever was published meanwhile', async () => {
+  const process = startProcess()
+  const listener = await create(process)
+  await publish(1)
+  const acknowledge = (sequence: number) => {
+    const place = { sourceId, logEpoch: listener.acknowledged.logEpoch, sequence }
+    const cursor = encodeCursor({ projectId: viewer.projectId, ...place })
+    return process.listeners.acknowledge(viewer, { listenerId: listener.id, cursor })
+  }
+  const waiting = async () => {
+    const text = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%as verdict%'
+                     and datname = current_database()`
+    return (await world.sql.query(text)).length
+  }
+  let earlier: ReturnType<typeof acknowledge> | undefined
+  await inTransaction(world.orm, async ({ sql }) => {
+    await sql.query(`select l.id from listeners as l where l.id = $1 for update`, [listener.id])
+    earlier = acknowledge(1)
+    await until(waiting, 1)
+    await publish(2)
+    await sql.query(`update listeners set acknowledged_sequence = 3 where id = $1`, [listener.id])
+  })
+  expect(await earlier).toMatchObject({ kind: 'done', value: { acknowledged: { sequence: 3 } } })
+  // Twice the same is no chance: this place was given by a log that is lost.
+  await world.sql.query(`update listeners set acknowledged_sequence = 9 where id = $1`, [listener.id])
+  expect(await acknowledge(2)).toMatchObject({ kind: 'done', value: { acknowledged: { sequence: 2 } } })
 })
 
 test('a stream goes on while its lease cannot be renewed, and is told afterwards that it was taken', async () => {

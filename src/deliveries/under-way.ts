@@ -25,9 +25,8 @@ export interface UnderWay {
  * sockets and bodies, however many of its kind there are.
  */
 const firstSending = 4
+/** As far as that goes where the endpoint does not say how many it takes. */
 const usualSending = 16
-/** What endpoints that ask for more get. */
-const maxSending = 64
 /** Outcomes that wait for the database. */
 const maxUnsettled = 128
 
@@ -38,7 +37,7 @@ export function createUnderWay(): UnderWay {
   let sending = 0
   let failure: { readonly error: unknown } | null = null
   let onChange = () => {}
-  const hasRoom = () => (sending < Math.min(width, most) && pending.size < maxUnsettled) || failure !== null
+  const hasRoom = () => (sending < Math.min(width, most) && pending.size - sending < maxUnsettled) || failure !== null
 
   return {
     ids: () => [...pending.keys()],
@@ -59,7 +58,7 @@ export function createUnderWay(): UnderWay {
       onChange()
     },
     bound(bound) {
-      most = Math.min(bound ?? usualSending, maxSending)
+      most = bound ?? usualSending
     },
     add(id, request, settle) {
       sending += 1

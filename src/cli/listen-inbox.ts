@@ -45,6 +45,7 @@ export function openInbox({ login, subscription, signal, arrived }: InboxOptions
     },
   })
   signal.addEventListener('abort', stop, { once: true })
+  if (signal.aborted) stop()
 
   function stop(): void {
     isOver = true

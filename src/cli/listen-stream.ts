@@ -45,11 +45,12 @@ export async function* streamOf(options: StreamOptions): AsyncGenerator<ListenEv
 
 /** @returns null when it ended on our side. */
 async function* readConnection(
-  { login, place, signal }: StreamOptions,
+  options: StreamOptions,
   report: Report,
 ): AsyncGenerator<ListenEvent, ConnectionEnd | null, void> {
-  const subscription = await subscriptionOf(place)
-  if ('kind' in subscription) return subscription
+  const { login, place, signal } = options
+  const subscription = await subscriptionOf(options)
+  if (subscription === null || 'kind' in subscription) return subscription
   const inbox = openInbox({ login, subscription, signal, arrived: place.arrived })
   try {
     for (let event = await inbox.next(); event !== null; event = await inbox.next()) {
@@ -63,13 +64,21 @@ async function* readConnection(
   return inbox.end()
 }
 
-/** @throws Failure when asking again would not help. */
-async function subscriptionOf(place: ListenPlace): Promise<Subscription | ConnectionEnd> {
+/**
+ * @returns null when the signal came first: a gateway that hangs is not waited for.
+ * @throws Failure when asking again would not help.
+ */
+async function subscriptionOf({ place, signal }: StreamOptions): Promise<Subscription | ConnectionEnd | null> {
+  const { promise: stopped, resolve } = Promise.withResolvers<null>()
+  const stop = () => resolve(null)
+  signal.addEventListener('abort', stop)
   try {
-    return await place.subscription()
+    return await Promise.race([place.subscription(), stopped])
   } catch (error) {
     if (!isPassing(error) || !(error instanceof Failure)) throw error
     return { kind: 'lost', reason: error instanceof UnreachableGateway ? error.reason : error.message }
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 

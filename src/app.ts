@@ -6,7 +6,13 @@ import { type Database, type DatabaseOptions, openDatabase } from './db/open-dat
 import { isUpToDate } from './db/orm.ts'
 import type { Sql } from './db/sql.ts'
 import { createDeliveries, createDeliveryStore, drainTask, maintainTask, releaseAllLeases } from './deliveries/index.ts'
-import { createEndpointDirectory, createEndpointStore, purgeEndpoint } from './endpoints/index.ts'
+import { createProbeRoom } from './diagnosis/index.ts'
+import {
+  createEndpointDirectory,
+  createEndpointStore,
+  type EndpointDirectory,
+  purgeEndpoint,
+} from './endpoints/index.ts'
 import { entities } from './entities.ts'
 import { createEventSchemas, createEventTypeStore } from './event-types/index.ts'
 import { findOpenSource, prepareFirstStart } from './first-start.ts'
@@ -57,7 +63,7 @@ import {
   ingressUrlOf,
   purgeSource,
 } from './sources/index.ts'
-import { createStatsFeed, createStatsStore } from './stats/index.ts'
+import { createGauges, createStatsFeed, createStatsStore } from './stats/index.ts'
 import { createMessageStreams, createStreamTickets } from './streams/index.ts'
 import {
   createLimitWatch,
@@ -174,6 +180,8 @@ interface Foundation {
   readonly bus: Bus
   readonly epochs: Epochs
   readonly outbound: Outbound
+  /** As senders see them. */
+  readonly activeEndpoints: EndpointDirectory
   readonly queue: TaskQueue
   /** Ends after the tasks, since some of them record. */
   readonly recorder: Recorder
@@ -190,6 +198,7 @@ async function openFoundation({ config, log, lifecycle, stopClock }: FoundationO
   const metrics = createMetrics()
   const database = await openDatabase(databaseOptions(config, log))
   lifecycle.defer('the database', database.close)
+  createGauges({ sql: database.sql, metrics, log })
   const sealer = await openSealer(config, database.sql)
   const bus =
     config.redisUrl === null
@@ -201,6 +210,7 @@ async function openFoundation({ config, log, lifecycle, stopClock }: FoundationO
   const guard = createAddressGuard(config)
   const outbound = createOutbound({ guard })
   lifecycle.defer('outbound connections', outbound.close)
+  const activeEndpoints = createEndpointDirectory({ sql: database.sql, sealer, epochs })
   const queue = createTaskQueue({
     pool: database.pool,
     log,
@@ -221,7 +231,7 @@ async function openFoundation({ config, log, lifecycle, stopClock }: FoundationO
     await queue.reclaimActive()
   }
   await ensureSystemSources(database.sql)
-  return { log, metrics, database, sealer, guard, bus, epochs, outbound, queue, recorder }
+  return { log, metrics, database, sealer, guard, bus, epochs, outbound, activeEndpoints, queue, recorder }
 }
 
 const tasks = [
@@ -238,12 +248,11 @@ const tasks = [
 /** Fans out and delivers, and drops what is older than its rule. */
 function startWorker(config: Config, foundation: Foundation, lifecycle: Lifecycle): void {
   const { database } = foundation
-  const endpoints = createEndpointDirectory({ ...foundation, sql: database.sql })
   const instanceId = newId('run')
   const deliveries = createDeliveries({
     ...foundation,
     pool: database.pool,
-    endpoints,
+    endpoints: foundation.activeEndpoints,
     instanceId,
     version,
     defaultMaxAgeHours: config.retentionMaxAgeHours,
@@ -297,6 +306,7 @@ function openEdge(
     endpoints: createEndpointStore(orm),
     eventTypes: createEventTypeStore(orm),
     deliveries: createDeliveryStore(sql),
+    probeRoom: createProbeRoom(),
     operations: createOperationStore(sql),
     refusals: createRefusalStore(sql),
     publisher,

@@ -1,4 +1,5 @@
 import { builder } from '../graphql/builder.ts'
+import { HttpRequest } from '../graphql/http-request.ts'
 import { HttpResponse } from '../graphql/http-response.ts'
 import type { AttemptFailure } from '../outbound/outbound.ts'
 import type { Attempt } from './delivery.ts'
@@ -24,8 +25,8 @@ const AttemptFailureEnum = builder.enumType('AttemptFailure', {
   values: attemptFailures,
 })
 
-const AttemptNode = builder.objectRef<Attempt>('Attempt').implement({
-  description: 'One HTTP request of a delivery, and what came of it.',
+export const AttemptNode = builder.objectRef<Attempt>('Attempt').implement({
+  description: 'One HTTP request of a delivery or a test, and what came of it.',
   fields: (t) => ({
     id: t.exposeID('id', { description: '`att_…`' }),
     number: t.exposeInt('number', { description: '1 for the first.' }),
@@ -33,6 +34,13 @@ const AttemptNode = builder.objectRef<Attempt>('Attempt').implement({
     durationMs: t.exposeInt('durationMs', {
       description: 'From connecting to the last byte read, in ms; null when the process died under it.',
       nullable: true,
+    }),
+    request: t.field({
+      type: HttpRequest,
+      description:
+        'What was sent, with secrets redacted. Only of `testEndpoint`: null for attempts of deliveries, of which it is not kept.',
+      nullable: true,
+      resolve: ({ request }) => request,
     }),
     response: t.field({
       type: HttpResponse,

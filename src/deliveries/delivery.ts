@@ -1,3 +1,4 @@
+import type { EndpointMethod } from '../endpoints/endpoint.entity.ts'
 import type { AttemptId, DeliveryId, EndpointId, MessageId, OperationId, ProjectId, SourceId } from '../kernel/ids.ts'
 import type { TimeRange } from '../kernel/time-range.ts'
 import type { AttemptFailure, AttemptResponse } from '../outbound/outbound.ts'
@@ -24,7 +25,15 @@ export interface Delivery {
   readonly updatedAt: Date
 }
 
-/** One HTTP request of a delivery. */
+/** What was sent, without what is secret. */
+export interface SentRequest {
+  readonly method: EndpointMethod
+  readonly url: string
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: Buffer
+}
+
+/** One HTTP request of a delivery, or of a test. */
 export interface Attempt {
   readonly id: AttemptId
   readonly deliveryId: DeliveryId
@@ -32,6 +41,8 @@ export interface Attempt {
   readonly number: number
   readonly startedAt: Date
   readonly durationMs: number | null
+  /** Of a test. Of deliveries it is not kept: the message and the endpoint's configuration are what it was made of. */
+  readonly request?: SentRequest
   /** Null when nothing came back. */
   readonly response: AttemptResponse | null
   /** Null when it was answered with 2xx. */

@@ -1,5 +1,6 @@
 import type { ApiKeyStore } from '../auth/api-key-store.ts'
 import type { DeliveryStore } from '../deliveries/delivery-store.ts'
+import type { TestEndpointDeps } from '../diagnosis/index.ts'
 import type { DeleteEndpointDeps, EndpointDeps, EndpointStore } from '../endpoints/index.ts'
 import type { EventTypeStore } from '../event-types/index.ts'
 import type { EventPublisher } from '../ingress/index.ts'
@@ -16,7 +17,7 @@ import type { StatsFeed, StatsStore } from '../stats/index.ts'
 import type { StreamTickets } from '../streams/index.ts'
 
 /** What resolvers call: the domains' stores, and what their operations need. */
-export interface Services extends SourceDeps, DeleteSourceDeps, EndpointDeps, DeleteEndpointDeps {
+export interface Services extends SourceDeps, DeleteSourceDeps, EndpointDeps, DeleteEndpointDeps, TestEndpointDeps {
   /** Where clients reach this installation, without a slash at the end; source addresses begin with it. */
   readonly publicUrl: string
   readonly bus: Bus

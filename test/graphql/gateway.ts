@@ -12,6 +12,7 @@ import { createOrm } from '../../src/db/orm.ts'
 import { createPool } from '../../src/db/pool.ts'
 import { type Sql, sqlOfPool } from '../../src/db/sql.ts'
 import { createDeliveries, createDeliveryStore, drainTask, maintainTask } from '../../src/deliveries/index.ts'
+import { createProbeRoom } from '../../src/diagnosis/index.ts'
 import {
   createEndpoint,
   createEndpointDirectory,
@@ -188,8 +189,8 @@ async function openFoundation() {
   const queue = createTaskQueue({ pool, log, metrics, bus, graceMs: 500 })
   await queue.start([fanOutTask, drainTask, maintainTask, retainTask, runOperation, purgeSource, purgeEndpoint])
   const parts = { sql, pool, orm, metrics, bus, epochs, sealer, guard, outbound, queue, log }
-  const endpoints = createEndpointDirectory(parts)
-  const deliveries = createDeliveries({ ...parts, endpoints, instanceId: newId('run'), version: '0' })
+  const activeEndpoints = createEndpointDirectory(parts)
+  const deliveries = createDeliveries({ ...parts, endpoints: activeEndpoints, instanceId: newId('run'), version: '0' })
   deliveries.start()
   const recorder = openRecorder(databaseUrl, parts)
   const schemas = createEventSchemas({ sql, epochs, log, metrics })
@@ -220,7 +221,20 @@ async function openFoundation() {
     await path.cut()
     await database.drop()
   }
-  return { ...parts, lines, path, statementsOf, graphqlPool, graphqlOrm, recorder, publisher, feed, listeners, close }
+  return {
+    ...parts,
+    activeEndpoints,
+    lines,
+    path,
+    statementsOf,
+    graphqlPool,
+    graphqlOrm,
+    recorder,
+    publisher,
+    feed,
+    listeners,
+    close,
+  }
 }
 
 function openRecorder(
@@ -265,6 +279,7 @@ function openGraphql({ graphqlPool, graphqlOrm, sql, ...parts }: Foundation, opt
     apiKeys: createApiKeyStore(graphqlOrm),
     endpoints: createEndpointStore(graphqlOrm),
     deliveries: createDeliveryStore(graphqlSql),
+    probeRoom: createProbeRoom(),
     operations: createOperationStore(graphqlSql),
     refusals: createRefusalStore(graphqlSql),
     eventTypes: createEventTypeStore(graphqlOrm),

@@ -10,7 +10,7 @@ import type { Login } from './login-credentials.ts'
 export type ConnectionEnd =
   /** The gateway ended the stream, as it does before it stops; or the socket was lost. */
   | { readonly kind: 'lost'; readonly reason: string }
-  /** The gateway takes the key no more. */
+  /** The gateway takes the key no more, or the key has lost rights. */
   | { readonly kind: 'key-refused'; readonly reason: string }
   /** The gateway refused the subscription. */
   | { readonly kind: 'refused'; readonly code: string; readonly reason: string }
@@ -144,7 +144,8 @@ function sizeOf(event: ListenEvent): number {
 function endOf(reason: unknown): ConnectionEnd {
   if (typeof reason !== 'object' || reason === null) return { kind: 'lost', reason: String(reason) }
   if ('code' in reason && typeof reason.code === 'number') {
-    if (keyRefusedCodes.includes(reason.code)) return { kind: 'key-refused', reason: 'the key is refused' }
+    if (keyRefusedCodes.includes(reason.code))
+      return { kind: 'key-refused', reason: 'the key has ended or lost rights' }
     const said = 'reason' in reason && reason.reason !== '' ? ` ${String(reason.reason)}` : ''
     return { kind: 'lost', reason: `closed with ${reason.code}${said}` }
   }

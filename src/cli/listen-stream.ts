@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from './command.ts'
-import { isFinalCode, isPassing, refusedKey, UnreachableGateway } from './gateway-api.ts'
+import { askGateway, isFinalCode, isPassing, UnreachableGateway } from './gateway-api.ts'
 import type { ConnectionEnd, Subscription } from './listen-connection.ts'
-import type { ListenEvent } from './listen-documents.ts'
+import { checkKeyQuery, type ListenEvent } from './listen-documents.ts'
 import { openInbox } from './listen-inbox.ts'
 import type { ListenPlace } from './listen-place.ts'
 import type { Login } from './login-credentials.ts'
@@ -36,7 +36,7 @@ export async function* streamOf(options: StreamOptions): AsyncGenerator<ListenEv
   while (!signal.aborted) {
     const end = yield* readConnection(options, report)
     if (end === null) continue
-    if (end.kind === 'key-refused') throw new Failure(refusedKey(login.url))
+    if (end.kind === 'key-refused') await checkKey(login)
     if (end.kind === 'refused' && isFinalCode(end.code)) throw new Failure(refusalOf(end))
     report.lost(end.reason)
     await delay(retryDelayMs(report.failures()), undefined, { signal }).catch(() => undefined)
@@ -79,6 +79,19 @@ async function subscriptionOf({ place, signal }: StreamOptions): Promise<Subscri
     return { kind: 'lost', reason: error instanceof UnreachableGateway ? error.reason : error.message }
   } finally {
     signal.removeEventListener('abort', stop)
+  }
+}
+
+/**
+ * A key whose rights were changed still holds: whether it may go on is told by the next subscription.
+ *
+ * @throws Failure when the gateway does not take the key any more.
+ */
+async function checkKey(login: Login): Promise<void> {
+  try {
+    await askGateway(login, checkKeyQuery)
+  } catch (error) {
+    if (!isPassing(error)) throw error
   }
 }
 

@@ -149,8 +149,9 @@ async function keepOnly({ id }: ListenedSource, maxMessages: number): Promise<vo
   }, maxMessages)
 }
 
-test('a key that is revoked while listening ends it with one sentence and 1', async () => {
-  const source = await world.createSource('revoked')
+const updateApiKey = 'mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { __typename } }'
+
+async function createKey(): Promise<{ id: string; token: string }> {
   const { createApiKey } = await graphql<{ createApiKey: { apiKey: { id: string }; token: string } }>(
     world.baseUrl,
     world.token,
@@ -158,13 +159,41 @@ test('a key that is revoked while listening ends it with one sentence and 1', as
       ... on CreateApiKeyPayload { apiKey { id } token }
     } }`,
   )
-  const listener = source.listen([], { HOOKLINE_KEY: createApiKey.token })
+  return { id: createApiKey.apiKey.id, token: createApiKey.token }
+}
+
+test('a key that is revoked while listening ends it with one sentence and 1', async () => {
+  const source = await world.createSource('revoked')
+  const key = await createKey()
+  const listener = source.listen([], { HOOKLINE_KEY: key.token })
   await listener.logs('Listening')
   await graphql(world.baseUrl, world.token, 'mutation ($id: ID!) { revokeApiKey(input: { id: $id }) { __typename } }', {
-    id: createApiKey.apiKey.id,
+    id: key.id,
   })
   expect(await listener.exited).toEqual({ code: 1, signal: null })
   expect(listener.errors()).toContain('does not take this API key: it is unknown, expired or revoked.')
+})
+
+test('a key that loses other sources goes on listening; one that loses this source ends it, and says why', async () => {
+  const [source, other] = [await world.createSource('kept'), await world.createSource('lost')]
+  const key = await createKey()
+  const limitTo = async (id: string) =>
+    await graphql(world.baseUrl, world.token, updateApiKey, { input: { id: key.id, sourceIds: [id] } })
+  const listener = source.listen(['--json'], { HOOKLINE_KEY: key.token })
+  await listener.logs('Listening')
+  await limitTo(source.id)
+  await send(source.ingressUrl, { body: '1' })
+  await until(
+    () =>
+      linesOf(listener)
+        .map(({ sequence }) => sequence)
+        .join(),
+    '1',
+  )
+  await listener.logs('Connected again')
+  await limitTo(other.id)
+  expect(await listener.exited).toEqual({ code: 1, signal: null })
+  expect(listener.errors()).toMatch(/hookline: .*src_\w+.*\n$/)
 })
 
 test('a source that is deleted while listening ends it with one sentence and 1', async () => {

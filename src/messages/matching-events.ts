@@ -1,7 +1,7 @@
 import type { FeedEvent } from '../live/feed.ts'
 import type { Source } from '../sources/index.ts'
 import { filteredEvents } from './filtered-events.ts'
-import { filteredMessage } from './filtered-message.ts'
+import { latestFiltered } from './latest-filtered.ts'
 import type { StoredMessage } from './message.ts'
 import type { CompiledFilter } from './message-filter.ts'
 
@@ -17,6 +17,6 @@ export function matchingEvents(
 ): AsyncIterator<FeedEvent<StoredMessage>, undefined> {
   const names = new Map(sources.map(({ id, name }) => [id, name]))
   return filteredEvents(events, {
-    matches: ({ row, sourceId }) => filter.matches(filteredMessage(row, names.get(sourceId) ?? '')),
+    matches: ({ row, sourceId }) => filter.matches(latestFiltered(row, names.get(sourceId) ?? '')),
   })
 }

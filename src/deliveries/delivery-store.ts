@@ -12,6 +12,7 @@ import {
   ofMessagesText,
   pageText,
 } from './delivery-rows.ts'
+import { gatherReads } from './gathered-reads.ts'
 
 /** All reading of deliveries and attempts by clients; each query is one statement, bounded, and of one project. */
 export interface DeliveryStore {
@@ -26,6 +27,8 @@ export interface DeliveryStore {
   byId(projectId: ProjectId, id: DeliveryId): Promise<Delivery | null>
   /** In no order; those that are gone or another project's are left out. */
   byIds(projectId: ProjectId, ids: readonly DeliveryId[]): Promise<Delivery[]>
+  /** The same for many who ask at the same moment; see `gatherReads`. */
+  byIdsTogether: DeliveryStore['byIds']
   /** The attempts of each delivery, first to last; `first` + 1 per delivery, to tell whether there are more. */
   attemptsOf(
     places: readonly { readonly deliveryId: DeliveryId; readonly after: AttemptId | null }[],
@@ -62,6 +65,7 @@ export function createDeliveryStore(sql: Sql): DeliveryStore {
   return {
     page: (query) => page(sql, query),
     byIds,
+    byIdsTogether: gatherReads(byIds),
     byId: async (projectId, id) => (await byIds(projectId, [id]))[0] ?? null,
     async ofMessages(projectId, places, first) {
       const values = [projectId, places.map((p) => p.messageId), places.map((p) => p.after), first + 1]

@@ -10,7 +10,8 @@ builder.subscriptionField('deliveryUpdated', (t) =>
     authScopes: { scope: 'read' },
     args: { filter: t.arg({ type: DeliveryFilterInput, description: 'Only these; null is all.' }) },
     subscribe: (_root, args, { services, viewer }) => {
-      const deps = { store: services.deliveries, bus: services.bus }
+      const { latest, byIdsTogether } = services.deliveries
+      const deps = { store: { latest, byIds: byIdsTogether }, bus: services.bus }
       const watched = { projectId: viewer.projectId, filter: filterArgument(viewer, args.filter) }
       return abortable((signal) => watchDeliveries(deps, { ...watched, signal }))
     },

@@ -76,6 +76,12 @@ test('a quiet source tells its place in time, once, and the events go on', async
   expect(await told(events, 1)).toEqual(['end'])
 })
 
+test('a quiet source tells its place in time also while another one never pauses', async () => {
+  const busy = Array.from({ length: 50 }, (_, index) => message(2 * index + 2, other))
+  const events = filteredEvents(feedOf([message(1), ...busy]).iterator, { ...even, maxQuietMs: 0 })
+  expect(await told(events, 2)).toContain('progress 1')
+})
+
 test('the end of a stream ends what waits', async () => {
   const events = filteredEvents(feedOf([message(1)]).iterator, even)
   const waiting = events.next()

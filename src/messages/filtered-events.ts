@@ -49,6 +49,9 @@ class FilteredEvents<Row> implements AsyncIterator<FeedEvent<Row>, undefined> {
   async next(): Promise<IteratorResult<FeedEvent<Row>, undefined>> {
     // Messages that are in memory come without any waiting, and a filter may take long over each.
     const turns = createTurns()
+    // What is due is not kept waiting by a source that always has a next message.
+    const due = this.#progress()
+    if (due !== null) return { done: false, value: due }
     for (;;) {
       const result = await this.#nextInTime()
       const event = result?.done === false ? this.#passed(result.value) : null
@@ -96,6 +99,7 @@ class FilteredEvents<Row> implements AsyncIterator<FeedEvent<Row>, undefined> {
   }
 
   #progress(): FeedEvent<Row> | null {
+    if (this.#hidden.size === 0) return null
     const nowMs = performance.now()
     for (const [sourceId, hidden] of this.#hidden) {
       if (hidden.count < this.#filter.maxHidden && nowMs < this.#dueMs(hidden)) continue

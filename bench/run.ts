@@ -9,6 +9,7 @@ import type { Bench, BenchResult } from './rig/bench.ts'
 import { Resources } from './rig/resources.ts'
 import { rounded } from './rig/statistics.ts'
 import { tableOf } from './rig/table.ts'
+import { stats } from './stats.ts'
 import { stream } from './stream.ts'
 import { streamIdle } from './stream-idle.ts'
 
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'stream-idle': streamIdle,
   deliver,
   'deliver-hung': deliverHung,
+  stats,
 }
 
 const help = `Measures the gateway beside floors: the least that any program doing this work must pay.

@@ -78,8 +78,10 @@ test('a quiet source tells its place in time, once, and the events go on', async
 
 test('a quiet source tells its place in time also while another one never pauses', async () => {
   const busy = Array.from({ length: 50 }, (_, index) => message(2 * index + 2, other))
-  const events = filteredEvents(feedOf([message(1), ...busy]).iterator, { ...even, maxQuietMs: 0 })
-  expect(await told(events, 2)).toContain('progress 1')
+  const events = filteredEvents(feedOf([message(1), ...busy]).iterator, { ...even, maxQuietMs: 20 })
+  expect(await told(events, 1)).toEqual(['message 2 other'])
+  await new Promise((resolve) => setTimeout(resolve, 25))
+  expect(await told(events, 2)).toEqual(['progress 1', 'message 4 other'])
 })
 
 test('the end of a stream ends what waits', async () => {

@@ -4,6 +4,7 @@ import { type AddressGuard, literalAddress } from './address-guard.ts'
 import type { AttemptOutcome } from './attempt.ts'
 import { Exchange } from './exchange.ts'
 import { createGuardedLookup, type Resolve } from './guarded-lookup.ts'
+import { type ConnectionProbe, type ProbeOptions, probeConnection } from './probe-connection.ts'
 import { createNameResolver } from './resolve-name.ts'
 
 /*
@@ -18,6 +19,7 @@ import { createNameResolver } from './resolve-name.ts'
  */
 
 export type { AttemptFailure, AttemptOutcome, AttemptResponse } from './attempt.ts'
+export type { ConnectionProbe, ProbeStep } from './probe-connection.ts'
 
 export interface OutboundOptions {
   guard: AddressGuard
@@ -48,6 +50,13 @@ export interface Outbound {
    * all (malformed URL, header or method: a bug) or after close().
    */
   request(call: OutboundRequest): Promise<AttemptOutcome>
+  /**
+   * Opens a connection as `request` would, and closes it without having sent anything. Never rejects.
+   *
+   * @param url as `request` takes it.
+   * @param timeoutMs for name, connection and TLS together.
+   */
+  probe(url: string, timeoutMs: number): Promise<ConnectionProbe>
   /** Takes no more requests, waits for those under way, closes the connections. */
   close(): Promise<void>
 }
@@ -61,7 +70,8 @@ const MAX_RESPONSE_HEADERS_BYTES = 65_536
 const ADDRESS_ATTEMPT_TIMEOUT_MS = 1_000
 
 export function createOutbound(options: OutboundOptions): Outbound {
-  const agent = createAgent(options)
+  const connecting = connectingOf(options)
+  const agent = createAgent(options, connecting)
   let isClosed = false
   return {
     async request(call) {
@@ -72,6 +82,13 @@ export function createOutbound(options: OutboundOptions): Outbound {
       if (address !== null && options.guard.verdict(address) === 'refused') return refusedOutcome()
       return exchange(agent, url, call)
     },
+    probe: (url, timeoutMs) =>
+      probeConnection(new URL(url), {
+        ...connecting,
+        guard: options.guard,
+        addressAttemptTimeoutMs: ADDRESS_ATTEMPT_TIMEOUT_MS,
+        timeoutMs,
+      }),
     close() {
       isClosed = true
       return agent.close()
@@ -79,7 +96,17 @@ export function createOutbound(options: OutboundOptions): Outbound {
   }
 }
 
-function createAgent(options: OutboundOptions): Agent {
+function connectingOf({ guard, resolve, ca }: OutboundOptions): Pick<ProbeOptions, 'lookup' | 'secureContext'> {
+  return {
+    lookup: createGuardedLookup(guard, resolve ?? createNameResolver()),
+    secureContext: ca && createSecureContext({ ca: [...getCACertificates('default'), ...ca] }),
+  }
+}
+
+function createAgent(
+  options: OutboundOptions,
+  { lookup, secureContext }: Pick<ProbeOptions, 'lookup' | 'secureContext'>,
+): Agent {
   return new Agent({
     allowH2: false,
     // As many as there are requests: with a bound those that hang would hold up all others to the same host, which may be
@@ -91,14 +118,12 @@ function createAgent(options: OutboundOptions): Agent {
     maxHeaderSize: MAX_RESPONSE_HEADERS_BYTES,
     connect: {
       timeout: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-      lookup: createGuardedLookup(options.guard, options.resolve ?? createNameResolver()),
+      lookup,
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_TIMEOUT_MS,
       // Spelled out, so that NODE_TLS_REJECT_UNAUTHORIZED cannot switch it off.
       rejectUnauthorized: true,
-      ...(options.ca && {
-        secureContext: createSecureContext({ ca: [...getCACertificates('default'), ...options.ca] }),
-      }),
+      ...(secureContext && { secureContext }),
     },
   })
 }

@@ -1,5 +1,6 @@
 import type { Sql } from '../db/sql.ts'
 import { maySendTo } from '../endpoints/endpoint-state.ts'
+import { listensTo } from '../endpoints/listens-to.ts'
 import {
   type DeliveryId,
   type EndpointId,
@@ -8,7 +9,6 @@ import {
   type ProjectId,
   type SourceId,
 } from '../kernel/ids.ts'
-import { isSystemSource } from '../sources/system-source.ts'
 import type { DeliveryPair, FilteringEndpoint } from './match-endpoints.ts'
 
 export interface Head {
@@ -138,7 +138,7 @@ const endpointsText = `
   select e.id, e.filter
     from endpoints as e
    where e.project_id = $1::text
-     and (e.source_ids is null and not ${isSystemSource('$2::text')} or $2::text = any(e.source_ids))
+     and ${listensTo('e', '$2::text')}
    order by e.id`
 
 // Index: sources_pkey.

@@ -1,4 +1,5 @@
 import type { Sql } from '../db/sql.ts'
+import { listensTo } from '../endpoints/listens-to.ts'
 import type { EndpointId, MessageId, SourceId } from '../kernel/ids.ts'
 import { isWithin, type TimeRange } from '../kernel/time-range.ts'
 import type { NewOperation, OperationAtWork, OperationStep, StepTaker } from '../operations/index.ts'
@@ -231,7 +232,7 @@ async function readExisting(
 const turnText = `select pg_advisory_xact_lock(hashtextextended('replay ' || $1::text, 0))`
 
 const endpointText = `
-  select e.id, e.filter, (e.source_ids is null or $2::text = any(e.source_ids)) as listens
+  select e.id, e.filter, ${listensTo('e', '$2::text')} as listens
     from endpoints as e
    where e.id = $1::text`
 

@@ -173,7 +173,7 @@ describe('each scope opens its own and nothing else', () => {
     const answer = await run(target, '{ deliveries { nodes { id message { id } } } sources { nodes { ingressUrl } } }')
     expect(answer.data).toMatchObject({
       deliveries: { nodes: [{ id: world.ids.delivery, message: null }] },
-      sources: { nodes: [{ ingressUrl: null }] },
+      sources: { nodes: [{ ingressUrl: null }, { ingressUrl: null }] },
     })
     expect(codesOf(answer)).toEqual(['FORBIDDEN'])
     expect(codesOf(await run(target, `{ node(id: "${world.ids.message}") { id } }`))).toEqual(['FORBIDDEN'])
@@ -218,7 +218,7 @@ const nothing = {
   delivery: null,
   operation: null,
   operations: { nodes: [] },
-  sources: { totalCount: 0, nodes: [] },
+  sources: { totalCount: 1, nodes: [{ id: expect.stringMatching(/^src_/), refusals: { nodes: [] } }] },
   eventTypes: { totalCount: 0, nodes: [] },
   endpoints: { totalCount: 0, nodes: [] },
   deliveries: { nodes: [] },
@@ -270,6 +270,8 @@ describe('another project', () => {
     const target = { baseUrl: gateway.baseUrl, token: (await empty.key(['admin'])).token }
     const data = await dataOf(target, readAll, { ...victim.ids, name: 'orders' })
     expect(data).toEqual({ ...nothing, nodes: Array(9).fill(null) })
+    // Its own built-in source is all that it sees.
+    expect(data.sources.nodes).not.toContainEqual({ id: victim.ids.source, refusals: { nodes: [] } })
   })
 
   test('cannot be changed by a single mutation, nor told from what does not exist', async () => {

@@ -125,6 +125,16 @@ test('a key of another project can neither be seen nor revoked', async () => {
   expect(await createAuthenticator(configuration).authenticate(`Bearer ${token}`)).not.toBeNull()
 })
 
+test('who is limited to some sources revokes no key that reaches further', async () => {
+  const reach = await configuration.newProject()
+  const own = doneValue(await createSource(configuration, reach, { name: 'own' }))
+  const limited = { ...reach, sourceIds: new Set([own.id]) }
+  const { id } = (await newKey(reach)).apiKey
+  expect(await revokeApiKey(configuration, limited, { id })).toMatchObject({ kind: 'not-found', id })
+  const within = (await newKey(reach, ['read'], { sourceIds: [own.id] })).apiKey
+  expect(doneValue(await revokeApiKey(configuration, limited, within)).revokedAt).toBeInstanceOf(Date)
+})
+
 test('all that is wrong with a new key is told at once', async () => {
   const reach = await configuration.newProject()
   const foreign = doneValue(await createSource(configuration, await configuration.newProject(), { name: 'foreign' }))

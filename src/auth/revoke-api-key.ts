@@ -2,9 +2,12 @@ import { type ConfigurationDeps, changeConfiguration } from '../db/configuration
 import { isId } from '../kernel/ids.ts'
 import { done, type Outcome } from '../kernel/outcome.ts'
 import { type ApiKey, ApiKeyEntity } from './api-key.entity.ts'
-import type { Reach } from './viewer.ts'
+import { type Reach, seesAllOf } from './viewer.ts'
 
-/** Ends a key for good; every process refuses it within a second. Revoking twice changes nothing and is no failure. */
+/**
+ * Ends a key for good; every process refuses it within a second. Revoking twice changes nothing and is no failure. Who is
+ * limited to some sources can only revoke keys that are limited to some of these.
+ */
 export async function revokeApiKey(
   deps: ConfigurationDeps,
   reach: Reach,
@@ -15,7 +18,7 @@ export async function revokeApiKey(
   if (!isId('key', id)) return notFound
   return await changeConfiguration(deps, reach.projectId, async ({ em }) => {
     const apiKey = await em.findOne(ApiKeyEntity, { id, projectId: reach.projectId })
-    if (apiKey === null) return notFound
+    if (apiKey === null || !seesAllOf(reach, apiKey.sourceIds ?? null)) return notFound
     apiKey.revokedAt ??= new Date()
     return done(apiKey)
   })

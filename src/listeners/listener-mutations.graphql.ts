@@ -62,7 +62,7 @@ const AcknowledgeMessagesInput = builder.inputType('AcknowledgeMessagesInput', {
       type: 'Cursor',
       required: true,
       description:
-        'The place up to which all is done: none that was not sent yet. An earlier place than the present one changes nothing.',
+        'The place up to which all is done: one that was sent, at most the end of the log. An earlier place than the present one changes nothing.',
     }),
     lease: t.string({
       description:

@@ -196,7 +196,8 @@ function start(deps: SessionDeps, session: Session, endpoint: ActiveEndpoint, de
   const { lease, run, underWay } = session
   const { message } = delivery
   if (message === null) {
-    underWay.add(delivery.id, Promise.resolve(), () => callOff(deps, delivery))
+    const ended = underWay.add(delivery.id, Promise.resolve(), () => callOff(deps, delivery))
+    void ended.then(() => session.turn.notify())
     return
   }
   if (delivery.isProbe) {
@@ -215,7 +216,10 @@ function start(deps: SessionDeps, session: Session, endpoint: ActiveEndpoint, de
       }
       return settlement
     })
-  underWay.add(delivery.id, sending, (settlement) => settleOne(deps, session, endpoint, settlement).finally(onSettled))
+  const settle = (settlement: Settlement) => settleOne(deps, session, endpoint, settlement).finally(onSettled)
+  const ended = underWay.add(delivery.id, sending, settle)
+  // What waited for this one may go now; nobody else will say so.
+  if (delivery.isProbe || endpoint.isOrdered) void ended.then(() => session.turn.notify())
 }
 
 function mayHoldBack({ decision, outcome }: Settlement): boolean {
@@ -233,18 +237,15 @@ async function settleOne(
   const settled = await deps.settler.settle(settlement)
   if (session.probe === settlement.deliveryId) session.probe = null
   if (settled === null) return
-  heed(session, endpoint, settlement, settled)
+  heed(session, settled)
   if (await deps.watch.afterAttempt(endpoint, settlement, settled)) session.isHeldBack = true
 }
 
 /** Goes by what settling told of the endpoint. */
-function heed(session: Session, endpoint: ActiveEndpoint, { isProbe }: Settlement, settled: Settled): void {
-  const { lease, turn } = session
-  if (!settled.holdsLease) lease.markLost()
+function heed(session: Session, settled: Settled): void {
+  if (!settled.holdsLease) session.lease.markLost()
   session.isHeldBack = !settled.maySend
   session.isProbing = settled.breaker === 'open'
-  // What waited for this one may go now; nobody else will say so.
-  if (isProbe || endpoint.isOrdered) turn.notify()
 }
 
 async function callOff({ sql, notices }: SessionDeps, { id }: DueDelivery): Promise<void> {

@@ -85,7 +85,8 @@ const pageText = (picked: string) => `
 const stateOf = (value: string) => `(select ${value} from endpoint_states as s where s.endpoint_id = $1::text)`
 
 // What holds the endpoint back is looked at once, before anything is read.
-const sendable = `${stateOf(maySendTo('s'))} and d.id <> all($2::text[])`
+const maySend = stateOf(maySendTo('s'))
+const sendable = `${maySend} and d.id <> all($2::text[])`
 
 const texts = {
   unordered: {
@@ -100,12 +101,15 @@ const texts = {
   },
 }
 
+// What is under way holds up its source, and not only itself: it may be the head no more, since one of a lower sequence
+// was replayed or it was called off.
 function headsPage(direction: '' | 'desc'): string {
   return `
     select d.*
       from (${headsText('$1::text')}) as d
      where d.next_attempt_at <= now()
-       and ${sendable}
+       and ${maySend}
+       and d.source_id <> all(array(select u.source_id from deliveries as u where u.id = any($2::text[])))
      order by d.next_attempt_at ${direction}, d.id ${direction}
      limit $3::int`
 }

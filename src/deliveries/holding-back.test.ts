@@ -308,6 +308,35 @@ test('at an ordered endpoint a hanging message holds up its own source alone, an
   )
 })
 
+test('at an ordered endpoint what is under way holds up its source, also when it is called off or an earlier one is replayed', async () => {
+  const held: (() => void)[] = []
+  const receiver = await world.startReceiver((response, _request, count) => {
+    if (count === 1 || count > 2) response.end()
+    else held.push(() => response.end())
+  })
+  const other = await world.createSource(projectId)
+  const { id } = await world.createEndpoint(projectId, receiver.url, null, { isOrdered: true })
+  await world.startWorker()
+  await world.publish(sourceId, 3)
+  await until(() => expect(held).toHaveLength(1))
+  await world.sql.query(`update deliveries set status = 'canceled', next_attempt_at = null where sequence = 2`)
+  await world.sql.query(
+    `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, operation_id, status,
+                             next_attempt_at, created_at, updated_at)
+     select 'dlv_replayed', m.project_id, m.source_id, m.sequence, m.id, $1, 'op_1', 'pending', now(), now(), now()
+       from messages as m
+      where m.sequence = 1`,
+    [id],
+  )
+  // The drain looks again, and finds what it may send.
+  await world.publish(other, 2)
+  await until(async () => expect((await acceptedOrder(receiver)).get(other)).toEqual([1, 2]))
+  expect((await acceptedOrder(receiver)).get(sourceId)).toEqual([1, 2])
+  held[0]?.()
+  await delivered(6)
+  expect((await acceptedOrder(receiver)).get(sourceId)).toEqual([1, 2, 1, 3])
+})
+
 test('an ordered endpoint gets nothing before all that comes earlier was fanned out', async () => {
   const receiver = await world.startReceiver()
   const { id } = await world.createEndpoint(projectId, receiver.url, null, { isOrdered: true })

@@ -13,8 +13,12 @@ export interface UnderWay {
   widen(): void
   /** How many it may get at a time at most; null: as many as usual. */
   bound(most: number | null): void
-  /** Runs `settle` with what `sending` gave. A failure of either is kept for `throwIfFailed`. */
-  add<Result>(id: DeliveryId, sending: Promise<Result>, settle: (result: Result) => Promise<void>): void
+  /**
+   * Runs `settle` with what `sending` gave. A failure of either is kept for `throwIfFailed`.
+   *
+   * @returns when it is under way no more. Never rejects.
+   */
+  add<Result>(id: DeliveryId, sending: Promise<Result>, settle: (result: Result) => Promise<void>): Promise<void>
   /** Resolves when nothing is under way. Never rejects. */
   allEnded(): Promise<void>
   throwIfFailed(): void
@@ -76,6 +80,7 @@ export function createUnderWay(): UnderWay {
           onChange()
         })
       pending.set(id, ended)
+      return ended
     },
     async allEnded() {
       while (pending.size > 0) await Promise.all(pending.values())

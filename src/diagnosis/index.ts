@@ -9,5 +9,6 @@
  * All of it goes through outbound, whose guard holds here as well. Both wait for somebody else's server, so that only some
  * may run at a time.
  */
+export { type DiagnosisDeps, diagnoseEndpoint } from './diagnose-endpoint.ts'
 export { createProbeRoom, type ProbeRoom } from './probe-room.ts'
 export { type TestEndpointDeps, testEndpoint } from './test-endpoint.ts'

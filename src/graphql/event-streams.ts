@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ExecutionResult } from 'graphql'
 import type { Viewer } from '../auth/viewer.ts'
+import { watchReader } from '../kernel/stalled-reader.ts'
 import type { KeyWatch } from './key-watch.ts'
 import type { OperationStream } from './operation-stream.ts'
 import { requestError, unauthenticated } from './request-error.ts'
@@ -44,8 +45,8 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
         const json = await results.next()
         if (json !== null) {
           isGiven = true
-          // Each time, for Yoga turns it off when the answer begins.
-          response.socket?.setTimeout(deps.stalledMs)
+          // Each time, for Yoga turns the socket's time-out off when the answer begins.
+          look()
           return { done: false, value: { stringify: () => json.toString() } }
         }
         ended()
@@ -66,9 +67,10 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
       [Symbol.asyncDispose]: async () => void (await outer.return()),
     }
     streams.add(outer)
-    // Told when no byte was taken for so long: one who takes a large event slowly is not cut off.
-    response.on('timeout', () => {
-      if (isGiven) response.destroy()
+    const look = watchReader(response, {
+      stalledMs: deps.stalledMs,
+      isWaiting: () => isGiven,
+      onStalled: () => void response.destroy(),
     })
     // Also when the reader left before its answer had begun, so that nobody would ask for an event, or return.
     response.once('close', () => void outer.return())

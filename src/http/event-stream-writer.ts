@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { watchReader } from '../kernel/stalled-reader.ts'
 
 export interface EventStreamOptions {
   /** Flat, in addition to those that every event stream has. */
@@ -61,12 +62,15 @@ export function openEventStream(
     if (!isWithinEvent && response.writableLength === 0) response.write(':\n\n')
   }, heartbeatMs)
   response.once('close', () => clearInterval(heartbeat))
-  // Told when not a byte was taken for so long, and also when there was nothing to take.
-  response.setTimeout(stalledMs, () => {
-    if (response.writableLength === 0) return
-    isStalled = true
-    response.destroy()
+  const look = watchReader(response, {
+    stalledMs,
+    isWaiting: () => response.writableLength > 0,
+    onStalled() {
+      isStalled = true
+      response.destroy()
+    },
   })
+  look()
 
   async function write(bytes: Buffer | string): Promise<void> {
     if (!response.write(bytes)) await drained(response, ended)

@@ -124,7 +124,7 @@ async function openEventStream({ baseUrl }: Gateway, token: string, { id }: Sour
 }
 
 test('readers who take large messages slowly get them: over WebSocket and SSE', async () => {
-  const { gateway, project, token } = await start({ stalledMs: 1_500 })
+  const { gateway, project, token } = await start({ stalledMs: 3_000 })
   const source = await project.source()
   const way = await openNarrowWay(Number(new URL(gateway.baseUrl).port))
   onTestFinished(way.close)

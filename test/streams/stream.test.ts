@@ -481,7 +481,7 @@ describe('a slow reader', () => {
   })
 
   test('who takes large messages bit by bit gets them whole', async () => {
-    const own = await gatewayOfTest({ stalledMs: 1_500, heartbeatMs: 20 })
+    const own = await gatewayOfTest({ stalledMs: 3_000, heartbeatMs: 20 })
     const { project, headers, source } = await newReader(['listen'], own)
     const way = await openNarrowWay(Number(new URL(own.baseUrl).port))
     onTestFinished(way.close)

@@ -96,6 +96,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     pool: deps.pool,
     queue,
     notices: createOperationNotices(deps.bus),
+    log,
     kinds: {
       'replay-messages': createReplayStep({ queue, notices, matcher }),
       'retry-deliveries': createRetryStep({ queue, notices }),

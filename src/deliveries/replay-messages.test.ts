@@ -80,7 +80,7 @@ function runnerOf({ limits, spoil = () => undefined }: { limits?: MatchLimits; s
     return done
   }
   const kinds = { 'replay-messages': spoiled, 'retry-deliveries': spoiled }
-  const run = createOperationRunner({ ...world, notices: createOperationNotices(world.bus), kinds })
+  const run = createOperationRunner({ ...world, notices: createOperationNotices(world.bus), kinds, log })
   return async ({ id }: Operation) => {
     while ((await stateOf(id)).status === 'running') await run({ operationId: id }, task).catch(() => undefined)
     return { ...(await stateOf(id)), steps }
@@ -113,7 +113,7 @@ test('a replay that breaks off in every other step makes one delivery of each me
   const operation = await ask()
   const end = await runnerOf({
     spoil(step) {
-      if (step % 2 === 1) throw new Error('died')
+      if (step % 2 === 1) throw new Error('Connection terminated unexpectedly')
     },
   })(operation)
   expect(end).toMatchObject({ status: 'completed', total: 2_500, done: 2_500, skipped: 0 })

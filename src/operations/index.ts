@@ -2,7 +2,7 @@
  * Operations: work on many objects that goes on after the answer, with its progress.
  *
  *   running ──▶ completed
- *      ├──────▶ failed     (what it works on is gone)
+ *      ├──────▶ failed     (what it works on is gone, or a step keeps failing)
  *      └──────▶ canceled   (a client called it off)
  *
  * A row says what was asked for and how far it is; a task only says that it is to be gone on with. Whoever asks writes

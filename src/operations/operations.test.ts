@@ -3,6 +3,7 @@ import { createDeliveryWorld, type DeliveryWorld, until } from '../../test/suppo
 import type { Viewer } from '../auth/viewer.ts'
 import { type Sql, withTransaction } from '../db/sql.ts'
 import { newId, type OperationId, type ProjectId } from '../kernel/ids.ts'
+import { createLog } from '../kernel/log.ts'
 import type { TaskRun } from '../queue/index.ts'
 import {
   beginOperation,
@@ -62,10 +63,12 @@ async function read(id: OperationId): Promise<Operation> {
 
 const never = new AbortController().signal
 
-function runnerOf(step: StepTaker, options: { readonly turnMs?: number } = {}) {
+const log = createLog({ level: 'silent', isPretty: false })
+
+function runnerOf(step: StepTaker, options: { readonly turnMs?: number; readonly retryDelayMs?: number } = {}) {
   const notices = createOperationNotices(world.bus)
   const kinds = { 'replay-messages': step, 'retry-deliveries': step }
-  const run = createOperationRunner({ ...world, notices, kinds, ...options })
+  const run = createOperationRunner({ ...world, notices, kinds, log, ...options })
   return async ({ id: operationId }: Operation, signal = never) => {
     let isPostponed = false
     const task: TaskRun = {
@@ -90,8 +93,8 @@ test('an operation that breaks off in any step goes on where it stood: nothing i
   const run = runnerOf(async (sql, at) => {
     const step = await writePlace(sql, at)
     calls += 1
-    // Every other time the process dies before the commit.
-    if (calls % 2 === 1) throw new Error('died')
+    // Every other time the connection ends before the commit.
+    if (calls % 2 === 1) throw new Error('Connection terminated unexpectedly')
     return step
   })
   let deaths = 0
@@ -107,6 +110,39 @@ test('two that work on the same operation do nothing twice', async () => {
   await Promise.all([run(operation), run(operation), run(operation)])
   expect(await placesOf(operation.id)).toEqual(allPlaces)
   expect(await read(operation.id)).toMatchObject({ status: 'completed', doneCount: 10, totalCount: 10 })
+})
+
+test('a step that fails now and then is tried again, and does nothing twice', async () => {
+  const operation = await begin()
+  let calls = 0
+  const run = runnerOf(
+    async (sql, at) => {
+      const step = await writePlace(sql, at)
+      calls += 1
+      if (calls % 5 !== 0) throw new Error('a lock, perhaps')
+      return step
+    },
+    { retryDelayMs: 0 },
+  )
+  await run(operation)
+  expect(await placesOf(operation.id)).toEqual(allPlaces)
+  expect(await read(operation.id)).toMatchObject({ status: 'completed', doneCount: 10 })
+})
+
+test('an operation whose step keeps failing ends as failed, says so, and makes room for others', async () => {
+  const operation = await begin()
+  const run = runnerOf(
+    async (sql, at) => {
+      if ((at.progress as { place: number }).place === 4) throw new Error('column "secret" does not exist')
+      return await writePlace(sql, at)
+    },
+    { retryDelayMs: 0 },
+  )
+  await run(operation)
+  const ended = await read(operation.id)
+  expect(ended).toMatchObject({ status: 'failed', doneCount: 4, failureDetail: expect.stringContaining('internal') })
+  expect(ended.failureDetail).not.toContain('secret')
+  expect(ended.finishedAt).not.toBeNull()
 })
 
 test('what was counted and is not there any more counts as skipped', async () => {

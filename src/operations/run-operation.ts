@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
+import { isDatabaseAway } from '../db/is-database-away.ts'
 import { type Sql, withTransaction } from '../db/sql.ts'
 import type { OperationId } from '../kernel/ids.ts'
+import type { Logger } from '../kernel/log.ts'
 import { unreachable } from '../kernel/unreachable.ts'
 import type { TaskHandler, TaskQueue, TaskRun } from '../queue/index.ts'
 import type { OperationKind } from './operation.ts'
@@ -43,6 +45,9 @@ export interface OperationRunnerDeps {
   readonly queue: Pick<TaskQueue, 'enqueue' | 'wake'>
   readonly notices: OperationNotices
   readonly kinds: Readonly<Record<OperationKind, StepTaker>>
+  readonly log: Logger
+  /** Before the second try of a step that failed; doubled for each further one. Default 1,000. */
+  readonly retryDelayMs?: number
   /** After so long others have their turn. Default 10,000. */
   readonly turnMs?: number
 }
@@ -51,6 +56,11 @@ export interface OperationRunnerDeps {
 export const operationConcurrency = 2
 
 const defaultTurnMs = 10_000
+/** Who keeps failing ends, so that its project can begin others. What harms for a moment, such as a lock, is over by then. */
+const maxTries = 5
+const defaultRetryDelayMs = 1_000
+/** Public: what went wrong stands in the log. */
+const brokenDetail = 'An internal error ended it, several times at the same place. What is done stays done.'
 
 export function createOperationRunner(deps: OperationRunnerDeps): TaskHandler<{ operationId: OperationId }> {
   return async ({ operationId }, run) => {
@@ -58,7 +68,8 @@ export function createOperationRunner(deps: OperationRunnerDeps): TaskHandler<{ 
     for (;;) {
       if (run.closing.aborted) return run.postpone()
       const startMs = performance.now()
-      const step = await withTransaction(deps.pool, (sql) => takeStep(deps, sql, operationId))
+      const step = await tryStep(deps, operationId, run)
+      if (step === 'closing') return run.postpone()
       if (step === null) return
       step.announce()
       if (step.isLast) return
@@ -78,12 +89,44 @@ async function goToTheEnd({ pool, queue }: OperationRunnerDeps, id: OperationId,
   queue.wake(runOperation)
 }
 
+interface Taken {
+  readonly isLast: boolean
+  announce(): void
+}
+
+/**
+ * Takes a step, several times if it must. A step that fails each time ends the operation as failed.
+ *
+ * @returns null when it does not run any more.
+ * @throws what says that the database is away: that is no fault of the operation, and its task comes back.
+ */
+async function tryStep(deps: OperationRunnerDeps, id: OperationId, run: TaskRun): Promise<Taken | 'closing' | null> {
+  for (let delayMs = deps.retryDelayMs ?? defaultRetryDelayMs, tries = 1; ; delayMs *= 2, tries += 1) {
+    try {
+      return await withTransaction(deps.pool, (sql) => takeStep(deps, sql, id))
+    } catch (error) {
+      if (isDatabaseAway(error)) throw error
+      const line = { err: error, operationId: id, tries }
+      if (tries === maxTries) {
+        deps.log.error(line, 'a step of an operation keeps failing: the operation ends')
+        return await withTransaction(deps.pool, (sql) => endBroken(deps, sql, id))
+      }
+      deps.log.warn(line, 'a step of an operation failed')
+    }
+    await sleep(delayMs, null, { signal: run.closing }).catch(() => undefined)
+    if (run.closing.aborted) return 'closing'
+  }
+}
+
+async function endBroken({ notices }: OperationRunnerDeps, sql: Sql, id: OperationId): Promise<Taken | null> {
+  const operation = await lockRunning(sql, id)
+  if (operation === null) return null
+  await finishOperation(sql, id, { status: 'failed', failureDetail: brokenDetail })
+  return { isLast: true, announce: () => notices.ended(operation) }
+}
+
 /** @returns null when it does not run any more. */
-async function takeStep(
-  { notices, kinds }: OperationRunnerDeps,
-  sql: Sql,
-  id: OperationId,
-): Promise<{ readonly isLast: boolean; announce(): void } | null> {
+async function takeStep({ notices, kinds }: OperationRunnerDeps, sql: Sql, id: OperationId): Promise<Taken | null> {
   const operation = await lockRunning(sql, id)
   if (operation === null) return null
   const step = await kinds[operation.kind](sql, operation)

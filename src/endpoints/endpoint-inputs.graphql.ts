@@ -75,7 +75,7 @@ export const CreateEndpointInput = builder.inputType('CreateEndpointInput', {
       description: 'How long one attempt may take; 1,000 to 60,000 ms.',
     }),
     rateLimit: t.field({ type: RateLimitInput, description: 'How fast attempts are made; left out: unlimited.' }),
-    maxConcurrency: t.int({ description: 'How many attempts may run at once; 1 to 1,000; left out: unlimited.' }),
+    maxConcurrency: t.int({ description: 'How many attempts may run at once; 1 to 1,000; left out: up to 16.' }),
     isOrdered: t.boolean({
       required: true,
       defaultValue: false,
@@ -114,7 +114,7 @@ export const UpdateEndpointInput = builder.inputType('UpdateEndpointInput', {
     }),
     timeoutMs: t.int({ description: 'As in `CreateEndpointInput`.' }),
     rateLimit: t.field({ type: RateLimitInput, description: 'As in `CreateEndpointInput`; null is unlimited.' }),
-    maxConcurrency: t.int({ description: 'As in `CreateEndpointInput`; null is unlimited.' }),
+    maxConcurrency: t.int({ description: 'As in `CreateEndpointInput`; null is up to 16.' }),
     isOrdered: t.boolean({ description: 'As in `CreateEndpointInput`.' }),
     disableAfterHours: t.int({ description: 'As in `CreateEndpointInput`; null is never.' }),
   }),

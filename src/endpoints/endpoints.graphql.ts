@@ -83,7 +83,7 @@ builder.node(EndpointNode, {
       nullable: true,
     }),
     maxConcurrency: t.exposeInt('maxConcurrency', {
-      description: 'How many attempts may run at once, over all processes; null when unlimited.',
+      description: 'How many attempts may run at once, over all processes; null when none is set: up to 16.',
       nullable: true,
     }),
     isOrdered: t.exposeBoolean('isOrdered', {

@@ -128,6 +128,12 @@ describe('each scope opens its own and nothing else', () => {
     deleteEndpoint: { needs: 'manage', ...mutation('deleteEndpoint', 'DeleteEndpointInput', { id: none }) },
     pauseEndpoint: { needs: 'manage', ...mutation('pauseEndpoint', 'PauseEndpointInput', { id: none }) },
     resumeEndpoint: { needs: 'manage', ...mutation('resumeEndpoint', 'ResumeEndpointInput', { id: none }) },
+    testEndpoint: { needs: 'manage', ...mutation('testEndpoint', 'TestEndpointInput', { id: none }) },
+    diagnoseEndpoint: { needs: 'manage', ...mutation('diagnoseEndpoint', 'DiagnoseEndpointInput', { id: none }) },
+    deliveryExplanation: {
+      needs: 'read',
+      query: '{ deliveryExplanation(messageId: "msg_x", endpointId: "ept_x") { verdict } }',
+    },
   }
 
   test('every field of Query and Mutation is in this table', () => {
@@ -200,6 +206,7 @@ const readAll = `query ($source: ID!, $endpoint: ID!, $message: ID!, $delivery: 
   message(id: $message) { id }
   endpoint(id: $endpoint) { id }
   delivery(id: $delivery) { id }
+  deliveryExplanation(messageId: $message, endpointId: $endpoint) { verdict }
   nodes(ids: [$source, $endpoint, $message, $delivery, $refusal, $apiKey, $project, $eventType, $operation]) { id }
   operation(id: $operation) { id }
   operations { nodes { id } }
@@ -216,6 +223,7 @@ const nothing = {
   message: null,
   endpoint: null,
   delivery: null,
+  deliveryExplanation: null,
   operation: null,
   operations: { nodes: [] },
   sources: { totalCount: 1, nodes: [{ id: expect.stringMatching(/^src_/), refusals: { nodes: [] } }] },
@@ -241,6 +249,8 @@ async function attack(target: Target, ids: World['ids']): Promise<string[]> {
     await input('DeleteEndpointInput', 'deleteEndpoint', { id: endpoint }),
     await input('PauseEndpointInput', 'pauseEndpoint', { id: endpoint }),
     await input('ResumeEndpointInput', 'resumeEndpoint', { id: endpoint }),
+    await input('TestEndpointInput', 'testEndpoint', { id: endpoint }),
+    await input('DiagnoseEndpointInput', 'diagnoseEndpoint', { id: endpoint }),
     await input('ReplayMessagesInput', 'replayMessages', { endpointId: endpoint }),
     await input('RetryDeliveryInput', 'retryDelivery', { id: delivery }),
     await input('CancelDeliveryInput', 'cancelDelivery', { id: delivery }),
@@ -334,7 +344,7 @@ test('a key that is limited to a source sees and changes nothing of the others',
     filtered: expect.anything(),
   })
   expect(data.nodes.slice(0, 5)).toEqual([null, null, null, null, null])
-  expect((await attack(target, ids)).slice(1)).toEqual(Array(17).fill('NOT_FOUND'))
+  expect((await attack(target, ids)).slice(1)).toEqual(Array(19).fill('NOT_FOUND'))
   const stream = overWebSocket(
     target,
     'subscription ($ids: [ID!]!) { messageReceived(sourceIds: $ids) { __typename } }',

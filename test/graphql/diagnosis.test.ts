@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createVerifier } from '../../src/receiver/index.ts'
 import { type ReceivedRequest, type Receiver, startReceiver } from '../support/receiver.ts'
-import { dataOf, type Loose, type Target } from './client.ts'
+import { codesOf, dataOf, type Loose, run, type Target } from './client.ts'
 import { type Gateway, type Project, startGateway } from './gateway.ts'
 
 let gateway: Gateway
@@ -165,4 +165,72 @@ test('ten tests of a project run at a time, and no more', async () => {
   for (const { attempt } of await Promise.all(running)) expect(attempt.failure).toBeNull()
   expect((await send({ id })).attempt.failure).toBeNull()
   await slow.close()
+})
+
+test('an examination names eight subjects in their order, and makes no delivery', async () => {
+  const { id } = await create()
+  const query = `mutation ($input: DiagnoseEndpointInput!) { diagnoseEndpoint(input: $input) {
+    __typename
+    ... on EndpointDiagnosis { endpoint { id } examinedAt findings { subject level summary recommendation } }
+  } }`
+  const { diagnoseEndpoint } = await dataOf(target, query, { input: { id } })
+  expect(diagnoseEndpoint).toMatchObject({ __typename: 'EndpointDiagnosis', endpoint: { id } })
+  expect(diagnoseEndpoint.findings.map(({ subject, level }: Loose) => `${subject} ${level}`)).toEqual([
+    'URL WARNING',
+    'DNS OK',
+    'CONNECTION OK',
+    'TLS OK',
+    'CLOCK OK',
+    'FAILURES OK',
+    'LATENCY OK',
+    'BREAKER OK',
+  ])
+  expect(lastRequest()).toMatchObject({ method: 'HEAD', body: Buffer.alloc(0) })
+  expect(
+    (await dataOf(target, `{ deliveries(filter: { endpointId: "${id}" }) { nodes { id } } }`)).deliveries.nodes,
+  ).toEqual([])
+})
+
+const explain = `query ($messageId: ID!, $endpointId: ID!) { deliveryExplanation(messageId: $messageId, endpointId: $endpointId) {
+  verdict summary trace { at test found isMatch } endpoint { id } delivery { status attemptCount } message { id }
+} }`
+
+test('a message is explained to whoever asks: delivered here, kept out there', async () => {
+  const { token } = await project.key(['admin'])
+  const admin = { ...target, token }
+  const source = await project.source()
+  const sourceIds = [source.id]
+  const [open, filtering] = [await create({ sourceIds }), await create({ sourceIds, filter: { types: ['order.*'] } })]
+  const message = await project.message(source, { eventType: 'shirt.sold' })
+  const ask = async (endpointId: string, to: Target = admin) =>
+    (await run(to, explain, { messageId: message.id, endpointId })) as Loose
+  const explained = async (endpointId: string) => (await ask(endpointId)).data.deliveryExplanation
+  await expect
+    .poll(() => explained(open.id))
+    .toMatchObject({
+      verdict: 'DELIVERED',
+      endpoint: { id: open.id },
+      delivery: { status: 'DELIVERED', attemptCount: 1 },
+      message: { id: message.id },
+    })
+  expect(await explained(filtering.id)).toMatchObject({
+    verdict: 'FILTERED_OUT',
+    delivery: null,
+    trace: [
+      { at: 'fanOut', isMatch: true },
+      { at: 'sourceIds', found: source.name, isMatch: true },
+      { at: 'filter.types', test: 'type is like order.*', found: 'shirt.sold', isMatch: false },
+    ],
+  })
+
+  const reader = await ask(filtering.id, { ...target, token: (await project.key(['read'])).token })
+  expect(new Set(codesOf(reader))).toEqual(new Set(['FORBIDDEN']))
+  expect(reader.data.deliveryExplanation).toMatchObject({ verdict: 'FILTERED_OUT', message: null })
+  expect(reader.data.deliveryExplanation.trace.map(({ found }: Loose) => found)).toEqual([null, null, null])
+
+  const other = await project.source()
+  const elsewhere = await create({ sourceIds: [other.id] })
+  const limited = { ...target, token: (await project.key(['admin'], { sourceIds: [other.id] })).token }
+  expect(await ask(elsewhere.id, limited)).toEqual({ data: { deliveryExplanation: null } })
+  expect(await explained(elsewhere.id)).toMatchObject({ verdict: 'OTHER_SOURCES' })
 })

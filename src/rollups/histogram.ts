@@ -6,6 +6,9 @@
 const growth = 1.15
 const lastSlot = 100
 
+/** All of them; in an array of PostgreSQL they begin at 1. */
+export const slots: readonly number[] = Array.from({ length: lastSlot + 1 }, (_, slot) => slot)
+
 /** @returns where a duration is counted; what is longer than all slots counts in the last one. */
 export function slotOf(durationMs: number): number {
   if (!(durationMs >= 1)) return 0

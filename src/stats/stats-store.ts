@@ -1,5 +1,5 @@
 import type { Sql } from '../db/sql.ts'
-import { eachCounter, type Span } from '../rollups/index.ts'
+import { eachCounter, type Span, slots } from '../rollups/index.ts'
 import { emptyBucket, type StatsBucket } from './stats-bucket.ts'
 import { type Piece, spanMs, type TimeSpan } from './time-span.ts'
 
@@ -139,11 +139,15 @@ function bucketOf(row: BucketRow, { fromMs, toMs }: TimeSpan): StatsBucket {
   }
 }
 
-const summed = eachCounter((counter) => `sum(r.${counter})::bigint as ${counter}`)
+// Doubles hold sums up to 2^53 exactly, and are added up in a third of the time. Slot by slot takes a sixth of the time
+// that it takes to unnest and group them.
+const summed = eachCounter((counter) => `sum(c.${counter}::float8) as ${counter}`)
+const summedSlots = slots.map((slot) => `coalesce(sum(c.histogram[${slot + 1}]::float8), 0)`).join(', ')
+const summedHistogram = `(array[${summedSlots}])[1:max(cardinality(c.histogram))]`
 const columns = (row: string) => `${eachCounter((counter) => `${row}.${counter}`)}, ${row}.histogram`
 
-// What was not folded yet is added, which is that of some minutes. What makes up one bucket has no beginning of its own:
-// `-infinity`, since nulls are not joined. Indexes: rollups_pkey, fresh_counts_pkey.
+// What was not folded yet is added, which is that of some minutes. What makes up one bucket has no beginning of its own. The
+// limits cut nothing: they keep the planner from reading the tables whole. Indexes: rollups_pkey, fresh_counts_pkey.
 const bucketRows = `
   with part as materialized (
     select p.place, p.node_id, p.span, coalesce(p.from_time, date_trunc('minute', now(), 'UTC')) as from_time, p.to_time,
@@ -151,38 +155,32 @@ const bucketRows = `
       from unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[])
         as p (place, node_id, span, from_time, to_time, unit)
   ), counted as materialized (
-    select p.place, coalesce(date_trunc(p.unit, r.starts_at, 'UTC'), '-infinity') as starts_at, ${columns('r')}
+    select p.place, date_trunc(p.unit, r.starts_at, 'UTC') as starts_at, ${columns('r')}
       from part as p
-      join rollups as r
-        on r.node_id = p.node_id
-       and r.span = p.span
-       and r.starts_at >= p.from_time
-       and r.starts_at < p.to_time
+     cross join lateral (
+       select *
+         from rollups as x
+        where x.node_id = p.node_id
+          and x.span = p.span
+          and x.starts_at >= p.from_time
+          and x.starts_at < p.to_time
+        order by x.starts_at
+        limit 1000000) as r
     union all
-    select p.place, coalesce(date_trunc(p.unit, f.minute, 'UTC'), '-infinity') as starts_at, ${columns('f')}
+    select p.place, date_trunc(p.unit, f.minute, 'UTC') as starts_at, ${columns('f')}
       from part as p
-      join fresh_counts as f
-        on f.node_id = p.node_id
-       and f.minute >= p.from_time
-       and f.minute < p.to_time
-  ), slot as (
-    select r.place, r.starts_at, h.slot, sum(h.count) as count
-      from counted as r
-     cross join lateral unnest(r.histogram) with ordinality as h (count, slot)
-     group by r.place, r.starts_at, h.slot
-  ), histogram as (
-    select s.place, s.starts_at, array_agg(s.count::float8 order by s.slot) as histogram
-      from slot as s
-     group by s.place, s.starts_at
-  ), total as (
-    select r.place, r.starts_at, ${summed}
-      from counted as r
-     group by r.place, r.starts_at
+     cross join lateral (
+       select *
+         from fresh_counts as x
+        where x.node_id = p.node_id
+          and x.minute >= p.from_time
+          and x.minute < p.to_time
+        order by x.minute, x.shard
+        limit 1000000) as f
   ), bucket as (
-    select t.place, nullif(t.starts_at, '-infinity') as starts_at, ${eachCounter((counter) => `t.${counter}`)},
-           coalesce(h.histogram, '{}') as histogram
-      from total as t
-      left join histogram as h on h.place = t.place and h.starts_at = t.starts_at
+    select c.place, c.starts_at, ${summed}, ${summedHistogram} as histogram
+      from counted as c
+     group by c.place, c.starts_at
   )`
 
 const bucketsText = `${bucketRows}

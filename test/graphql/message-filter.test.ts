@@ -145,7 +145,8 @@ test('all filtered pages of one answer together look at 10,000 messages, and sha
   const selection = '{ nodes { id } pageInfo { hasNextPage endCursor } }'
   const query = `query ($filter: MessageFilter) { sources { nodes { id messages(order: OLDEST_FIRST, filter: $filter) ${selection} } } }`
   const { nodes } = (await dataOf(target, query, { filter: hidden })).sources
-  for (const { id, messages } of nodes) {
+  // The last is the built-in source, which is empty.
+  for (const { id, messages } of nodes.slice(0, sources.length)) {
     expect(messages).toMatchObject({ nodes: [], pageInfo: { hasNextPage: true } })
     expect(sequencesOf(await pageOf(id, { after: messages.pageInfo.endCursor, first: 1 }))[0]).toBeGreaterThan(4_900)
   }

@@ -95,6 +95,8 @@ async function run(
     }
     const result = await operations.execute(prepared)
     if (!('follow' in result)) return result
+    // nginx would hold events back.
+    response.setHeader('x-accel-buffering', 'no')
     return streams.open(result, { viewer: prepared.caller.viewer, response })
   } catch (error) {
     return refused([toClientError(error, { log, requestId })])

@@ -138,6 +138,10 @@ function refused(status: StreamRefusal['status'], code: StreamRefusal['code'], d
   return { kind: 'refused', status, code, detail }
 }
 
+function noSource(text: string): StreamRefusal {
+  return refused(404, 'NOT_FOUND', `There is no source ${JSON.stringify(text)} that may be streamed.`)
+}
+
 function tooMany(max: number): string {
   return `This process serves ${max} streams of a project at most.`
 }
@@ -157,7 +161,10 @@ async function viewerOfTicket(deps: MessageStreamsDeps, text: string): Promise<V
     const detail = 'The ticket opens nothing: it holds for 60 seconds and for one stream. Ask for another.'
     return refused(401, 'UNAUTHENTICATED', detail)
   }
-  return { ...viewer, sourceIds: new Set(ticket.sourceIds.filter((id) => seesSource(viewer, id))) }
+  // The key may have been limited since.
+  const lost = ticket.sourceIds.find((id) => !seesSource(viewer, id))
+  if (lost !== undefined) return noSource(lost)
+  return { ...viewer, sourceIds: new Set(ticket.sourceIds) }
 }
 
 /** @param named names or ids; none means all that the viewer is limited to. */
@@ -172,7 +179,7 @@ async function sourcesOf(
   const sources = new Map<SourceId, Source>()
   for (const text of texts) {
     const source = isId('src', text) ? byId.get(text) : await store.byName(viewer, text)
-    if (!source) return refused(404, 'NOT_FOUND', `There is no source ${JSON.stringify(text)} that may be streamed.`)
+    if (!source) return noSource(text)
     sources.set(source.id, source)
   }
   return [...sources.values()]

@@ -99,6 +99,8 @@ test.each([
     signal: controller.signal,
   })
   expect(response.status).toBe(status)
+  // A proxy that gathers what it passes on would hold events back.
+  if (status === 200) expect(response.headers.get('x-accel-buffering')).toBe('no')
   controller.abort()
 })
 

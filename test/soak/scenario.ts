@@ -34,8 +34,12 @@ export interface ScenarioOptions {
 }
 
 export async function startScenario(options: ScenarioOptions): Promise<Scenario & AsyncDisposable> {
+  await using opened = new AsyncDisposableStack()
   const environments = await environmentsOf(options.processes)
   const gateways: GatewayProcess[] = []
+  opened.defer(async () => {
+    for (const gateway of gateways) await gateway.stop('SIGKILL')
+  })
   for (const environment of environments) gateways.push(await startGatewayProcess(environment))
   const [first] = gateways
   if (first === undefined) throw new RangeError('a scenario needs a process')
@@ -49,12 +53,16 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario 
     await new Promise((resolve) => setTimeout(resolve, options.receiverMs ?? 0))
     return 204
   })
+  opened.defer(() => receiver.close())
   const source = await createSource(baseUrl, token, { name: 'soak' })
   await createEndpoint(baseUrl, token, { url: receiver.url, sourceIds: [source.id], secret })
   const reader = readStream({ baseUrl, token, sourceId: source.id })
+  opened.defer(() => reader.close())
   await until(() => reader.events[0]?.__typename, 'CaughtUp')
 
   const load = startLoad(() => `${baseUrl}${new URL(source.ingressUrl).pathname}`, 8)
+  opened.defer(() => load.stop())
+  const running = opened.move()
   return {
     load,
     reader,
@@ -71,12 +79,7 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario 
       await untilAllCameThrough(load, reader, receiver)
       expectNothingWrong(load, reader, receiver)
     },
-    async [Symbol.asyncDispose]() {
-      await load.stop()
-      await reader.close()
-      for (const gateway of gateways) await gateway.stop('SIGKILL')
-      await receiver.close()
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }
 

@@ -40,10 +40,14 @@ export async function startGatewayProcess(environment: Record<string, string>): 
   const output = collect(child)
   const baseUrl = `http://127.0.0.1:${port}`
   const gateway = gatewayOf(child, baseUrl, output)
-  await until(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the gateway ended:\n${output()}`)
-    return (await fetch(`${baseUrl}/readyz`).catch(() => null))?.status ?? 'no answer'
-  }, 200).catch(async (error: unknown) => {
+  await until(
+    async () => {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the gateway ended:\n${output()}`)
+      return (await fetch(`${baseUrl}/readyz`).catch(() => null))?.status ?? 'no answer'
+    },
+    200,
+    { timeoutMs: 60_000 },
+  ).catch(async (error: unknown) => {
     await gateway.stop('SIGKILL')
     throw new Error(`the gateway did not become ready:\n${output()}`, { cause: error })
   })

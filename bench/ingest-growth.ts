@@ -4,6 +4,7 @@ import { githubSignature, requestBody } from './load/signed-request.ts'
 import { type Bench, type BenchResult, row, verify } from './rig/bench.ts'
 import { startChild } from './rig/child.ts'
 import { type BenchConnection, startDatabaseServer } from './rig/database-server.ts'
+import { fillSource } from './rig/fill-source.ts'
 import { startGateway } from './rig/gateway.ts'
 import { measureInRounds } from './rig/rounds.ts'
 import { type OpenSource, openSource, untilFannedOut } from './rig/source.ts'
@@ -12,7 +13,6 @@ import { figureOf, ratioOf, rounded } from './rig/statistics.ts'
 const connections = 64
 const warmUpSeconds = 3
 const storedMessages = 1_000_000
-const fillStep = 100_000
 
 /**
  * Whether the rate holds as the log grows. Two gateways take turns, each on a database of its own: one that begins empty,
@@ -33,7 +33,7 @@ export const ingestGrowth: Bench = {
     const empty = await open('fresh')
     const full = await open('filled')
     tell(`storing ${storedMessages} messages`)
-    await fill(full.connection, full.source.id)
+    await fillSource(full.connection, full.source.id, { messages: storedMessages, withClaims: true })
     const file = new URL('load/http-load.ts', import.meta.url)
     const load = await startChild<HttpLoadProtocol>(resources, { file, settings: {} })
     const body = requestBody()
@@ -72,34 +72,6 @@ interface Target {
   readonly source: OpenSource
   readonly connection: BenchConnection
 }
-
-async function fill(connection: BenchConnection, sourceId: string): Promise<void> {
-  for (let from = 0; from < storedMessages; from += fillStep) {
-    await connection.ask(fillText, [sourceId, from + 1, from + fillStep])
-  }
-  await connection.ask(
-    `update source_heads set last_sequence = $2, log_bytes = $2::bigint * 1024 where source_id = $1`,
-    [sourceId, storedMessages],
-  )
-  await connection.ask(`update fan_out_marks set fanned_out_to = $2 where source_id = $1`, [sourceId, storedMessages])
-  for (const table of ['messages', 'claims']) await connection.ask(`vacuum analyze ${table}`)
-  await connection.ask('checkpoint')
-}
-
-const fillText = `
-  with stored as (
-    insert into messages (
-      source_id, sequence, id, project_id, received_at, method, headers, content_type, remote_address, body, event_id,
-      event_type, log_bytes)
-    select h.source_id, n, 'msg_' || lpad(n::text, 26, '0'), h.project_id, now(), 'POST',
-           '[["content-type","application/json"],["x-github-event","push"]]', 'application/json', '127.0.0.1',
-           decode(repeat(md5(n::text), 64), 'hex'), gen_random_uuid()::text, 'push', n::bigint * 1024
-      from generate_series($2::int, $3::int) as n
-      join source_heads as h on h.source_id = $1
-    returning source_id, sequence, id, event_id, received_at
-  )
-  insert into claims (source_id, key, message_id, sequence, claimed_at)
-  select s.source_id, 'event:' || s.event_id, s.id, s.sequence, s.received_at from stored as s`
 
 function resultOf(seen: Record<'empty' | 'full', HttpLoadReport[]>): BenchResult {
   const rates = (name: 'empty' | 'full') => seen[name].map((each) => each.acknowledged / (each.elapsedMs / 1000))

@@ -11,13 +11,17 @@ import { rounded } from './rig/statistics.ts'
 import { tableOf } from './rig/table.ts'
 import { stats } from './stats.ts'
 import { stream } from './stream.ts'
+import { streamBackfill } from './stream-backfill.ts'
 import { streamIdle } from './stream-idle.ts'
+import { streamStalled } from './stream-stalled.ts'
 
 const benches: Readonly<Record<string, Bench>> = {
   ingest,
   'ingest-growth': ingestGrowth,
   stream,
   'stream-idle': streamIdle,
+  'stream-stalled': streamStalled,
+  'stream-backfill': streamBackfill,
   deliver,
   'deliver-hung': deliverHung,
   stats,
@@ -28,11 +32,12 @@ const help = `Measures the gateway beside floors: the least that any program doi
 npm run -s bench -- <name> [options]
 
 ${Object.entries(benches)
-  .map(([name, { summary }]) => `  ${name.padEnd(15)}${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(17)}${summary}`)
   .join('\n')}
 
   --rounds N      turns of each target; default 5
   --seconds N     length of one measurement; default 3 (0.5 to 60)
+  --messages N    how far behind the subscriber of stream-backfill is; default 200000 (1000 to 10000000)
   --json          one line of JSON on standard output, medians over the rounds
   --profile DIR   writes a CPU profile of the gateway there
   --help          this text
@@ -82,6 +87,7 @@ interface Options {
   readonly name: string
   readonly rounds: number
   readonly seconds: number
+  readonly messages: number
   readonly isJson: boolean
   readonly help: boolean
   readonly profileDirectory: string | null
@@ -93,12 +99,16 @@ function readOptions(): Options | null {
     options: {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '3' },
+      messages: { type: 'string', default: '200000' },
       json: { type: 'boolean', default: false },
       profile: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
-  const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)]
+  const [rounds, seconds, messages] = [Number(values.rounds), Number(values.seconds), Number(values.messages)]
+  if (!(Number.isInteger(messages) && messages >= 1_000 && messages <= 10_000_000)) {
+    return null
+  }
   if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100 && seconds >= 0.5 && seconds <= 60)) {
     return null
   }
@@ -109,6 +119,7 @@ function readOptions(): Options | null {
     name: values.help ? '' : (positionals[0] ?? ''),
     rounds,
     seconds,
+    messages,
     isJson: values.json,
     help: values.help,
     profileDirectory: values.profile ?? null,

@@ -5,6 +5,7 @@ import { type Bench, row } from './rig/bench.ts'
 import { type Child, startChild } from './rig/child.ts'
 import { startDatabaseServer } from './rig/database-server.ts'
 import { startGateway } from './rig/gateway.ts'
+import { messageSubscription } from './rig/message-subscription.ts'
 import { residentKilobytes } from './rig/process-memory.ts'
 import { openSource } from './rig/source.ts'
 import { figureOf, rounded } from './rig/statistics.ts'
@@ -15,14 +16,6 @@ const warmUpSubscribers = 500
 /** Messages of another source before memory is read, so that what the opening left behind is collected. */
 const breath = { perSecond: 200, count: 2_000 }
 const wantedKilobytes = 20
-
-const subscription = `subscription ($sourceIds: [ID!]!) {
-  messageReceived(sourceIds: $sourceIds) {
-    __typename
-    cursor
-    ... on MessageReceived { message { id sequence receivedAt contentType text } }
-  }
-}`
 
 /** What a subscriber takes who waits for messages. Measured once: memory that was used does not come back for a second turn. */
 export const streamIdle: Bench = {
@@ -60,7 +53,7 @@ export const streamIdle: Bench = {
     const ours = await kilobytesEach(gateway.pid, `ws://127.0.0.1:${gateway.port}/graphql`, {
       kind: 'graphql',
       token: gateway.token,
-      query: subscription,
+      query: messageSubscription,
       variables: { sourceIds: [source.id] },
     })
     return {

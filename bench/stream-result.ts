@@ -5,6 +5,7 @@ import { figureOf, ratioOf, rounded } from './rig/statistics.ts'
 export interface StreamSeen {
   readonly broadcast: readonly { readonly cpuPerFrame: number }[]
   readonly oursToCrowd: readonly { readonly cpuPerFrame: number }[]
+  readonly takeIn: readonly { readonly cpuPerFrame: number }[]
   readonly commitAndEcho: readonly SubscriberReport[]
   readonly oursToOne: readonly SubscriberReport[]
 }
@@ -16,12 +17,16 @@ export interface StreamShape {
   readonly frame: string
 }
 
+const wantedLatency = { p50: 2, p99: 4 }
+
 /** Medians, ratios and rows of what the rounds of `stream` saw. */
 export function streamResult(seen: StreamSeen, shape: StreamShape): BenchResult {
-  const cpu = (name: 'broadcast' | 'oursToCrowd') => seen[name].map(({ cpuPerFrame }) => cpuPerFrame)
+  const cpu = (name: 'broadcast' | 'oursToCrowd' | 'takeIn') => seen[name].map(({ cpuPerFrame }) => cpuPerFrame)
   const latency = (name: 'commitAndEcho' | 'oursToOne', part: 'p50' | 'p99') =>
     seen[name].map(({ latencyMs }) => latencyMs[part])
   const cpuRatio = ratioOf(cpu('oursToCrowd'), cpu('broadcast'))
+  const sending = cpu('oursToCrowd').map((whole, round) => whole - (cpu('takeIn')[round] ?? Number.NaN))
+  const sendingRatio = ratioOf(sending, cpu('broadcast'))
   const ratio = (part: 'p50' | 'p99') => ratioOf(latency('oursToOne', part), latency('commitAndEcho', part))
   const median = (values: number[]) => rounded(figureOf(values).median)
   const times = (name: 'commitAndEcho' | 'oursToOne') => ({
@@ -31,10 +36,12 @@ export function streamResult(seen: StreamSeen, shape: StreamShape): BenchResult 
   return {
     json: {
       ours_cpu_us_per_frame: median(cpu('oursToCrowd')),
+      taking_in_cpu_us_per_frame: median(cpu('takeIn')),
       ours_latency_ms: times('oursToOne'),
       floors: { broadcast_cpu_us_per_frame: median(cpu('broadcast')), commit_echo_ms: times('commitAndEcho') },
       ratios: {
         cpu: rounded(cpuRatio.median),
+        cpu_without_taking_in: rounded(sendingRatio.median),
         p50: rounded(ratio('p50').median),
         p99: rounded(ratio('p99').median),
       },
@@ -46,11 +53,13 @@ export function streamResult(seen: StreamSeen, shape: StreamShape): BenchResult 
     rows: [
       row('floor: broadcast of one frame', figureOf(cpu('broadcast')), 'µs CPU a frame'),
       row('ours', figureOf(cpu('oursToCrowd')), 'µs CPU a frame'),
-      row('ours / floor', cpuRatio, ''),
+      row('of that, taking in the messages', figureOf(cpu('takeIn')), 'µs CPU a frame'),
+      { ...row('ours / floor', cpuRatio, ''), wanted: { atMost: 1.5 } },
+      row('ours without taking in / floor', sendingRatio, ''),
       ...(['p50', 'p99'] as const).flatMap((part) => [
         row(`floor, commit and echo: ${part}`, figureOf(latency('commitAndEcho', part)), 'ms'),
         row(`ours, request to frame: ${part}`, figureOf(latency('oursToOne', part)), 'ms'),
-        row(`ours / floor: ${part}`, ratio(part), ''),
+        { ...row(`ours / floor: ${part}`, ratio(part), ''), wanted: { atMost: wantedLatency[part] } },
       ]),
     ],
     notes: [

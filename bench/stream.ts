@@ -6,6 +6,7 @@ import { type Bench, type BenchSetup, verify } from './rig/bench.ts'
 import { type Child, startChild } from './rig/child.ts'
 import { startDatabaseServer } from './rig/database-server.ts'
 import { type Gateway, startGateway } from './rig/gateway.ts'
+import { messageSubscription } from './rig/message-subscription.ts'
 import { processCpuMicros } from './rig/process-cpu.ts'
 import { measureInRounds } from './rig/rounds.ts'
 import { type OpenSource, openSource } from './rig/source.ts'
@@ -17,14 +18,6 @@ const crowdPerSecond = 30
 /** With one subscriber, since 200 a second to 500 sockets would saturate the machine and measure the queue. */
 const latencyPerSecond = 200
 const framesWithinMs = 20_000
-
-const subscription = `subscription ($sourceIds: [ID!]!) {
-  messageReceived(sourceIds: $sourceIds) {
-    __typename
-    cursor
-    ... on MessageReceived { message { id sequence receivedAt contentType text } }
-  }
-}`
 
 /** What a frame costs the server, and how long a request takes to become one. */
 export const stream: Bench = {
@@ -41,6 +34,7 @@ export const stream: Bench = {
       {
         broadcast: () => broadcast(parts, frame, crowdCount),
         oursToCrowd: () => sendToCrowd(parts, crowdCount),
+        takeIn: () => takeIn(parts, crowdCount),
         commitAndEcho: () => commitAndEcho(parts, latencyCount),
         oursToOne: () => sendToOne(parts, latencyCount),
       },
@@ -54,6 +48,8 @@ interface Parts {
   readonly gateway: Gateway
   readonly crowdSource: OpenSource
   readonly oneSource: OpenSource
+  /** Nobody listens to it. */
+  readonly silentSource: OpenSource
   readonly broadcaster: Child<BroadcastServerProtocol>
   readonly echo: Child<CommitEchoServerProtocol>
   readonly load: Child<PacedLoadProtocol>
@@ -69,6 +65,7 @@ async function start({ resources, profileDirectory }: BenchSetup): Promise<Parts
     gateway,
     crowdSource: await openSource(gateway, { name: 'crowd', githubSecret: null }),
     oneSource: await openSource(gateway, { name: 'one', githubSecret: null }),
+    silentSource: await openSource(gateway, { name: 'silent', githubSecret: null }),
     broadcaster: await startChild(resources, { file: file('floors/broadcast-server.ts'), settings: {} }),
     echo: await startChild(resources, {
       file: file('floors/commit-echo-server.ts'),
@@ -82,7 +79,12 @@ async function start({ resources, profileDirectory }: BenchSetup): Promise<Parts
 async function openSockets({ gateway, crowdSource, oneSource, broadcaster, echo, subscribers }: Parts): Promise<void> {
   const gatewayUrl = `ws://127.0.0.1:${gateway.port}/graphql`
   const talk = (source: OpenSource) =>
-    ({ kind: 'graphql', token: gateway.token, query: subscription, variables: { sourceIds: [source.id] } }) as const
+    ({
+      kind: 'graphql',
+      token: gateway.token,
+      query: messageSubscription,
+      variables: { sourceIds: [source.id] },
+    }) as const
   const plain = { kind: 'plain' } as const
   const groups = [
     { group: 'oursToCrowd', url: gatewayUrl, count: crowd, talk: talk(crowdSource) },
@@ -120,6 +122,13 @@ async function sendToCrowd({ gateway, crowdSource, load, subscribers }: Parts, c
   const stored = (await crowdSource.lastSequence()) - before
   verify(stored === count, `${count} acknowledged, ${stored} stored`)
   return seen
+}
+
+/** The same messages to nobody, with what they cost per frame of the crowd. */
+async function takeIn({ gateway, silentSource, load }: Parts, count: number) {
+  const before = processCpuMicros(gateway.pid)
+  await load.ask({ port: gateway.port, path: silentSource.path, perSecond: crowdPerSecond, count })
+  return { cpuPerFrame: (processCpuMicros(gateway.pid) - before) / (count * crowd) }
 }
 
 async function commitAndEcho({ echo, load, subscribers }: Parts, count: number) {

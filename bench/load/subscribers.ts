@@ -19,11 +19,22 @@ export type SubscriberCommand =
   | { readonly kind: 'open'; readonly group: string; readonly url: string; readonly count: number; readonly talk: Talk }
   /** Waits until each socket of the group has got so many frames since the last such report, then reports. */
   | { readonly kind: 'report'; readonly group: string; readonly frames: number; readonly withinMs: number }
+  /** From now on the group's sockets read nothing. */
+  | { readonly kind: 'stall'; readonly group: string }
+  /** Ends the group; a later one of the same name is another. */
+  | { readonly kind: 'close'; readonly group: string }
 
 /** What a socket says before frames come: nothing, or the subscription. */
 export type Talk =
   | { readonly kind: 'plain' }
-  | { readonly kind: 'graphql'; readonly token: string; readonly query: string; readonly variables: object }
+  | {
+      readonly kind: 'graphql'
+      readonly token: string
+      readonly query: string
+      readonly variables: object
+      /** It begins with messages, not with the end of the backlog. */
+      readonly isBehind?: boolean
+    }
 
 export interface SubscriberReport {
   readonly frames: number
@@ -59,20 +70,32 @@ class Subscriber {
 
 interface Group {
   readonly subscribers: Subscriber[]
+  readonly sockets: WebSocket[]
   latenciesMs: number[]
+  isClosing: boolean
 }
 
 const groups = new Map<string, Group>()
 const openAtOnce = 50
 
 serveParent<SubscribersProtocol>(null, async (command) => {
-  const group = groups.get(command.group) ?? { subscribers: [], latenciesMs: [] }
+  const group = groups.get(command.group) ?? { subscribers: [], sockets: [], latenciesMs: [], isClosing: false }
   groups.set(command.group, group)
   if (command.kind === 'open') {
     for (let opened = 0; opened < command.count; opened += openAtOnce) {
       const count = Math.min(openAtOnce, command.count - opened)
       await Promise.all(Array.from({ length: count }, () => open(group, command.url, command.talk)))
     }
+    return report(group)
+  }
+  if (command.kind === 'stall') {
+    for (const socket of group.sockets) socket.pause()
+    return report(group)
+  }
+  if (command.kind === 'close') {
+    group.isClosing = true
+    groups.delete(command.group)
+    for (const socket of group.sockets) socket.terminate()
     return report(group)
   }
   const deadlineMs = performance.now() + command.withinMs
@@ -104,27 +127,30 @@ async function open(group: Group, url: string, talk: Talk): Promise<void> {
   const protocols = talk.kind === 'graphql' ? ['graphql-transport-ws'] : []
   const socket = new WebSocket(url, protocols, { perMessageDeflate: false })
   socket.on('close', (code, reason) => {
-    throw new Error(`the server closed a subscriber's socket: ${code} ${reason}`)
+    if (!group.isClosing) throw new Error(`the server closed a subscriber's socket: ${code} ${reason}`)
   })
+  group.sockets.push(socket)
   await once(socket, 'open')
   if (talk.kind === 'graphql') {
     await subscribe(socket, talk)
   }
-  socket.on('message', (data) => {
-    const frame = String(data)
-    const tookMs = subscriber.take(frame)
-    if (tookMs !== null) {
-      group.latenciesMs.push(tookMs)
-    } else if (frame.startsWith('{"type":"ping"')) {
-      socket.send('{"type":"pong"}')
-    } else if (/^\{.{0,80}"type":"(error|complete)"/.test(frame)) {
-      throw new Error(`a subscription ended: ${frame}`)
-    }
-  })
+  socket.on('message', (data) => take(group, subscriber, socket, String(data)))
   group.subscribers.push(subscriber)
 }
 
-async function subscribe(socket: WebSocket, { token, query, variables }: Talk & { kind: 'graphql' }): Promise<void> {
+function take(group: Group, subscriber: Subscriber, socket: WebSocket, frame: string): void {
+  const tookMs = subscriber.take(frame)
+  if (tookMs !== null) {
+    if (!Number.isNaN(tookMs)) group.latenciesMs.push(tookMs)
+  } else if (frame.startsWith('{"type":"ping"')) {
+    socket.send('{"type":"pong"}')
+  } else if (/^\{.{0,80}"type":"(error|complete)"/.test(frame)) {
+    throw new Error(`a subscription ended: ${frame}`)
+  }
+}
+
+async function subscribe(socket: WebSocket, talk: Talk & { kind: 'graphql' }): Promise<void> {
+  const { token, query, variables, isBehind = false } = talk
   socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }))
   const [answer] = await once(socket, 'message')
   if (!String(answer).includes('connection_ack')) {
@@ -132,6 +158,7 @@ async function subscribe(socket: WebSocket, { token, query, variables }: Talk & 
   }
   const id = crypto.randomUUID()
   socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables } }))
+  if (isBehind) return
   // The end of the backlog: from here on nothing is missed.
   const [first] = await once(socket, 'message')
   if (!String(first).includes('CaughtUp')) {

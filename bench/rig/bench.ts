@@ -1,7 +1,7 @@
 import type { Resources } from './resources.ts'
 import type { Figure } from './statistics.ts'
 
-/** One of the three measurements of this folder. */
+/** One of the measurements of this folder. */
 export interface Bench {
   /** One line for `--help`. */
   readonly summary: string
@@ -13,6 +13,8 @@ export interface BenchSetup {
   readonly rounds: number
   /** Length of one measurement. */
   readonly seconds: number
+  /** How far behind the subscriber of `stream-backfill` is. */
+  readonly messages: number
   readonly profileDirectory: string | null
   /** Progress, for people. */
   tell(text: string): void

@@ -43,7 +43,7 @@ export function createEventExecution(
     }
 
     return {
-      execute: (event, waiter) => member.executionOf(event, executeOne, waiter),
+      execute: (event, waiter) => (isOwn(event) ? alone : member).executionOf(event, executeOne, waiter),
       shown,
       ended: member.leave,
     }
@@ -54,6 +54,11 @@ export function createEventExecution(
 export function eventResultOf(result: ExecutionResult): EventResult {
   const { errors = [] } = result
   return { json: jsonOf(result), isUnavailable: errors.some(({ extensions }) => extensions.code === 'UNAVAILABLE') }
+}
+
+// What a stream has read for itself nobody else gets.
+function isOwn(event: object): boolean {
+  return 'isOwn' in event && event.isOwn === true
 }
 
 const alone: Member = {

@@ -4,8 +4,8 @@ import type { Waiter } from './shared-results.ts'
 
 const firstRetryMs = 500
 const maxRetryMs = 5_000
-/** After so many events in a row others have their turn. One takes about 0.1 ms. */
-const eventsPerTurn = 16
+/** After so many events in a row others have their turn. One takes some 0.1 ms. */
+const eventsPerTurn = 8
 
 /** The results of a subscription, one per event. They are given when they are asked for, and nothing is executed ahead. */
 export interface OperationStream {
@@ -21,9 +21,10 @@ export interface ResultFollower {
   /**
    * Takes a result, as JSON in UTF-8. Others may have it too: it is not to be changed.
    *
+   * @param isFollowing whether it comes right after another one, so that more may be about to come.
    * @returns false to take no further one until `resume()` is called.
    */
-  take(json: Buffer): boolean
+  take(json: Buffer, isFollowing: boolean): boolean
   /** There are no more results. Called once, also after `end()`. */
   ended(): void
 }
@@ -144,13 +145,10 @@ class ExecutedEvents<Executed extends object> implements OperationStream, EventF
   }
 
   #execute(event: object): void {
-    const executed = this.#handling.execute(event, this)
-    if (executed !== null) {
-      this.#show(executed)
-      return
-    }
-    this.#isBusy = true
     this.#event = event
+    const executed = this.#handling.execute(event, this)
+    if (executed === null) this.#isBusy = true
+    else this.#show(executed)
   }
 
   #show(executed: Executed): void {
@@ -175,7 +173,7 @@ class ExecutedEvents<Executed extends object> implements OperationStream, EventF
   }
 
   #give(json: Buffer): void {
-    if (this.#follower?.take(json) === false) this.#isWanted = false
+    if (this.#follower?.take(json, this.#inARow > 1) === false) this.#isWanted = false
   }
 
   #stop(error: unknown): void {

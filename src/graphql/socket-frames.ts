@@ -29,8 +29,8 @@ class SentFrames implements AsyncGenerator<never, void, void>, ResultFollower {
     this.#start = `{"id":${JSON.stringify(id)},"type":"next","payload":`
   }
 
-  take(json: Buffer): boolean {
-    return this.#connection.sendResult(this.#start, json, this.#results)
+  take(json: Buffer, isFollowing: boolean): boolean {
+    return this.#connection.sendResult({ start: this.#start, json, isFollowing }, this.#results)
   }
 
   ended(): void {

@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 
 /** Larger frames go in fragments, so that a slow client is seen to take them bit by bit. */
-const fragmentBytes = 256 * 1024
+const largeBytes = 256 * 1024
+const fragmentBytes = 64 * 1024
 
 const wholeFrame = { binary: false, fin: true }
 const fragment = { binary: false, fin: false }
@@ -12,16 +13,22 @@ export interface Outbox {
   /** Null when it goes out at once; else resolves when the client has taken it, or the socket is closed. */
   sendText(text: string): Promise<void> | null
   /**
-   * Sends `start`, then the JSON, then `}`.
-   *
    * @param sender is asked for more when the client has taken what waits, where it is to wait.
    * @returns false when the sender is to wait.
    */
-  sendResult(start: string, json: Buffer, sender: Sender): boolean
+  sendResult(result: FrameParts, sender: Sender): boolean
   /** What the client has not taken. */
   waitingBytes(): number
   /** What it has taken so far. */
   takenBytes(): number
+}
+
+/** A frame: `start`, then the JSON, then `}`. */
+interface FrameParts {
+  readonly start: string
+  readonly json: Buffer
+  /** Whether it comes right after another one. Such frames go out together, at the end of this turn of the event loop. */
+  readonly isFollowing: boolean
 }
 
 export interface Sender {
@@ -67,15 +74,19 @@ export function openOutbox(socket: WebSocket, transport: Socket): Outbox {
 
   return {
     sendText(text) {
-      if (underWay !== null || text.length > fragmentBytes) return sendLarge(Buffer.from(text))
+      if (underWay !== null || text.length > largeBytes) return sendLarge(Buffer.from(text))
       if (isOpen()) socket.send(text, wholeFrame)
       return null
     },
-    sendResult(start, json, sender) {
+    sendResult({ start, json, isFollowing }, sender) {
       if (!isOpen()) return true
-      if (underWay !== null || json.length > fragmentBytes) {
+      if (underWay !== null || json.length > largeBytes) {
         void sendLarge(Buffer.concat([Buffer.from(start), json, Buffer.from('}')])).then(() => sender.resume())
         return false
+      }
+      if (isFollowing && transport.writableCorked === 0) {
+        transport.cork()
+        setImmediate(() => transport.uncork())
       }
       if (frames.write(transport, start, json)) return true
       if (waiting.push(sender) === 1) transport.once('drain', resumeAll)

@@ -1,12 +1,14 @@
 import type { SourceId } from '../kernel/ids.ts'
 
-/** One message of a log. Readers of the same tail get the very same object, so that its frame can be made once. */
+/** One message of a log. */
 export interface FeedMessage<Row> {
   readonly kind: 'message'
   readonly sourceId: SourceId
   /** The place after the event: hand it in to go on from here. So it is for every kind. */
   readonly sequence: number
   readonly logEpoch: string
+  /** Set where a stream has read it for itself. Readers of the same tail get the very same object. */
+  readonly isOwn?: true
   readonly row: Row
 }
 

@@ -102,7 +102,11 @@ export class WatchedSource<Row extends LogRow> {
   reaches(sequence: number): void {
     if (sequence <= this.reach) return
     this.reach = sequence
-    this.wake()
+    // The first one who waits for more has the tail read on, and all are woken when that is done.
+    for (const reader of this.readers) {
+      if (this.#isAdvancing) return
+      reader.wake()
+    }
   }
 
   wake(): void {
@@ -129,13 +133,20 @@ export class WatchedSource<Row extends LogRow> {
   }
 
   /** What follows a sequence, oldest first; null when nothing can be had now, or this is not the log any more. */
-  async page(afterSequence: number, maxBytes = this.#options.pageBytes): Promise<FeedMessage<Row>[] | null> {
+  page(afterSequence: number): Promise<FeedMessage<Row>[] | null> {
+    return this.#read(afterSequence, { maxBytes: this.#options.pageBytes, isOwn: true })
+  }
+
+  async #read(
+    afterSequence: number,
+    { maxBytes, isOwn }: { readonly maxBytes: number; readonly isOwn: boolean },
+  ): Promise<FeedMessage<Row>[] | null> {
     const { reader, pageRows } = this.#options
     const history = this.history
     try {
       const rows = await reader.page(this.sourceId, afterSequence, { maxRows: pageRows, maxBytes })
       if (history !== this.history || this.#isClosed) return null
-      const messages = this.#messagesOf(rows, afterSequence)
+      const messages = this.#messagesOf(rows, { afterSequence, isOwn })
       const last = messages.at(-1)
       if (last === undefined) {
         this.#foundNothing(afterSequence)
@@ -166,7 +177,7 @@ export class WatchedSource<Row extends LogRow> {
   }
 
   async #advance(): Promise<void> {
-    const messages = await this.page(this.tail.end, this.#options.tailPageBytes)
+    const messages = await this.#read(this.tail.end, { maxBytes: this.#options.tailPageBytes, isOwn: false })
     this.#isAdvancing = false
     if (this.#isClosed) return
     if (messages !== null) this.#append(messages)
@@ -184,7 +195,10 @@ export class WatchedSource<Row extends LogRow> {
 
   // Retention deletes from the front, so that a page has no hole within. Should it have one, what follows the hole is
   // left to the next page, which then begins with a gap.
-  #messagesOf(rows: readonly Row[], afterSequence: number): FeedMessage<Row>[] {
+  #messagesOf(
+    rows: readonly Row[],
+    { afterSequence, isOwn }: { readonly afterSequence: number; readonly isOwn: boolean },
+  ): FeedMessage<Row>[] {
     const { sourceId, logEpoch } = this
     const messages: FeedMessage<Row>[] = []
     let previous: number | null = null
@@ -195,7 +209,8 @@ export class WatchedSource<Row extends LogRow> {
         break
       }
       previous = row.sequence
-      messages.push({ kind: 'message', sourceId, sequence: row.sequence, logEpoch, row })
+      const message = { kind: 'message', sourceId, sequence: row.sequence, logEpoch, row } as const
+      messages.push(isOwn ? { ...message, isOwn } : message)
     }
     return messages
   }

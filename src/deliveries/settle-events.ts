@@ -1,5 +1,5 @@
 import { isSystemSource } from '../sources/system-source.ts'
-import { insertSystemEvents, isoTime } from '../system-events/index.ts'
+import { insertSystemEvents, isoTime, systemEventType } from '../system-events/index.ts'
 
 /*
  * What settling has to tell, as parts of its statement (see settle.ts for what the names stand for): rows of the outbox,
@@ -8,8 +8,7 @@ import { insertSystemEvents, isoTime } from '../system-events/index.ts'
 
 /** SQL: tells of the deliveries that the batch gave up. */
 export const tellOfExhausted = insertSystemEvents(
-  'hookline.delivery.exhausted',
-  `select d.project_id, d.id as subject,
+  `select d.project_id, ${systemEventType('hookline.delivery.exhausted')} as type, d.id as subject,
           json_build_object(
             'deliveryId', d.id, 'endpointId', d.endpoint_id, 'sourceId', d.source_id, 'messageId', d.message_id,
             'sequence', d.sequence, 'attemptCount', d.attempt_count,
@@ -23,25 +22,17 @@ export const tellOfExhausted = insertSystemEvents(
     order by d.id`,
 )
 
-/** SQL: tells of the breakers that the batch opened. */
-export const tellOfOpened = insertSystemEvents(
-  'hookline.breaker.opened',
-  turned(
-    'open',
-    `json_build_object(
-       'endpointId', n.endpoint_id, 'consecutiveFailureCount', n.consecutive_failures,
-       'failingSince', ${isoTime('n.failing_since')}, 'nextProbeAt', ${isoTime('n.next_probe_at')})`,
-  ),
-)
-
-/** SQL: tells of the breakers that the batch closed. */
-export const tellOfClosed = insertSystemEvents(
-  'hookline.breaker.closed',
-  turned('closed', `json_build_object('endpointId', n.endpoint_id, 'failingSince', ${isoTime('s.failing_since')})`),
-)
-
-function turned(breaker: 'open' | 'closed', data: string): string {
-  return `select j.project_id, n.endpoint_id as subject, ${data} as data
+/** SQL: tells of the breakers that the batch opened or closed. */
+export const tellOfBreakers = insertSystemEvents(
+  `select j.project_id, n.endpoint_id as subject,
+          case n.breaker when 'open' then ${systemEventType('hookline.breaker.opened')}
+                         else ${systemEventType('hookline.breaker.closed')} end as type,
+          case n.breaker
+            when 'open' then json_build_object(
+              'endpointId', n.endpoint_id, 'consecutiveFailureCount', n.consecutive_failures,
+              'failingSince', ${isoTime('n.failing_since')}, 'nextProbeAt', ${isoTime('n.next_probe_at')})
+            else json_build_object('endpointId', n.endpoint_id, 'failingSince', ${isoTime('s.failing_since')})
+          end as data
      from next_state as n
      join state as s on s.endpoint_id = n.endpoint_id
     cross join lateral (
@@ -51,7 +42,6 @@ function turned(breaker: 'open' | 'closed', data: string): string {
                and j.counts
                and not ${isSystemSource('j.source_id')}
              limit 1) as j
-    where n.breaker = '${breaker}'
-      and s.breaker <> n.breaker
-    order by n.endpoint_id`
-}
+    where n.breaker <> s.breaker
+    order by n.endpoint_id`,
+)

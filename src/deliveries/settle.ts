@@ -7,7 +7,7 @@ import { countHappened, happenedColumns, slotOf } from '../rollups/index.ts'
 import { type Decision, isOutage } from './decide-next.ts'
 import type { DeliveryStatus } from './delivery.ts'
 import type { Lease, LockedRows } from './lease.ts'
-import { tellOfClosed, tellOfExhausted, tellOfOpened } from './settle-events.ts'
+import { tellOfBreakers, tellOfExhausted } from './settle-events.ts'
 
 /*
  * Writes what came of a batch of attempts, in one statement, which is one transaction and one round trip.
@@ -63,7 +63,8 @@ export async function settle(
   batch: readonly Settlement[],
   options: { readonly instanceId: string; readonly lockedRows: LockedRows },
 ): Promise<Settled[]> {
-  return await sql.query(statements[options.lockedRows], [...columnsOf(batch), options.instanceId])
+  const givenUp = batch.some(({ decision }) => decision.kind === 'failed') ? 'some' : 'none'
+  return await sql.query(statements[options.lockedRows][givenUp], [...columnsOf(batch), options.instanceId])
 }
 
 const statusOf = { delivered: 'delivered', retry: 'retrying', failed: 'failed' } as const satisfies Record<
@@ -109,14 +110,15 @@ const probeSeconds = { first: 1, longest: 300 }
 
 // Not prepared, like all that reads deliveries or messages by more than one key: a plan that was kept from the time when
 // the tables were small reads them whole until they are analyzed (seen: a second for 500 outcomes). To plan takes less
-// than a millisecond, for a whole batch.
-const statements: Record<LockedRows, string> = {
-  skip: settleText('skip locked', 'join'),
-  wait: settleText('', 'left join'),
+// than a millisecond, for a whole batch. What most batches have nothing of, deliveries that are given up, is planned for the
+// others alone.
+const statements: Record<LockedRows, Record<'some' | 'none', string>> = {
+  skip: { some: settleText('skip locked', 'join', 'some'), none: settleText('skip locked', 'join', 'none') },
+  wait: { some: settleText('', 'left join', 'some'), none: settleText('', 'left join', 'none') },
 }
 
 // Indexes: deliveries_pkey, endpoint_states_pkey, messages_pkey, event_types_project_id_name_unique.
-function settleText(locking: string, stateJoin: string): string {
+function settleText(locking: string, stateJoin: string, givenUp: 'some' | 'none'): string {
   return `
   with outcome as materialized (
     select *
@@ -190,8 +192,9 @@ function settleText(locking: string, stateJoin: string): string {
       duration_ms: 'j.duration_ms',
       slot: 'j.slot',
     })}
-      from recorded as r
-      join judged as j on j.attempt_id = r.id
+      from judged as j
+     -- Looked up by hash, whatever the planner expects: joined, each is compared with all.
+     where (j.attempt_id in (select r.id from recorded as r)) is true
   ), ${countHappened('$21::text')}, observed as (
     select j.endpoint_id, j.started_at, j.throttle_ms, j.is_outage, j.is_probe,
            j.place > coalesce(max(j.place) filter (where j.status = 'delivered') over whole, 0) as is_since_success,
@@ -246,13 +249,9 @@ function settleText(locking: string, stateJoin: string): string {
        and (s.consecutive_failures, s.failing_since, s.breaker, s.probe_failures, s.next_probe_at, s.throttled_until)
              is distinct from
            (n.consecutive_failures, n.failing_since, n.breaker, n.probe_failures, n.next_probe_at, n.throttled_until)
-  ), told_exhausted as (
-    ${tellOfExhausted}
-  ), told_opened as (
-    ${tellOfOpened}
-  ), told_closed as (
-    ${tellOfClosed}
-  )
+  ), told_breakers as (
+    ${tellOfBreakers}
+  )${givenUp === 'some' ? `, told_exhausted as (${tellOfExhausted})` : ''}
   select j.delivery_id as "deliveryId", j.project_id as "projectId", d.status, j.holds_lease as "holdsLease",
          j.counts, coalesce(case when n.endpoint_id is null then ${maySendTo('s')} else ${maySendTo('n')} end, true) as "maySend",
          coalesce(n.breaker, s.breaker, 'closed') as breaker, coalesce(s.breaker, 'closed') as "breakerBefore",

@@ -1,7 +1,7 @@
 import type { Sql } from '../db/sql.ts'
 import type { DeliveryId, EndpointId, ProjectId } from '../kernel/ids.ts'
 import { isSystemSource } from '../sources/system-source.ts'
-import { insertSystemEvents } from '../system-events/outbox.ts'
+import { insertSystemEvents, systemEventType } from '../system-events/outbox.ts'
 import type { EndpointStatus } from './endpoint.entity.ts'
 
 /*
@@ -135,8 +135,7 @@ const disableText = `
     returning s.endpoint_id, s.project_id, s.disabled_reason, s.consecutive_failures
   ), told as (
     ${insertSystemEvents(
-      'hookline.endpoint.disabled',
-      `select s.project_id, s.endpoint_id as subject,
+      `select s.project_id, ${systemEventType('hookline.endpoint.disabled')} as type, s.endpoint_id as subject,
               json_build_object('endpointId', s.endpoint_id, 'reason', s.disabled_reason,
                                 'consecutiveFailureCount', s.consecutive_failures, 'deliveryId', $4::text) as data
          from disabled as s

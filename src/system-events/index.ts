@@ -17,7 +17,7 @@
  */
 export { createRecordingNotices, leaveRecording, type RecordingNotices } from './leave-recording.ts'
 export { createLimitWatch, type LimitWatch } from './limit-watch.ts'
-export { insertSystemEvents, isoTime } from './outbox.ts'
+export { insertSystemEvents, isoTime, systemEventType } from './outbox.ts'
 export { recordSystemEvents } from './record-system-events.task.ts'
 export { createRecordSystemEvents } from './record-system-events.ts'
 export type { SystemEventType } from './system-event-type.ts'

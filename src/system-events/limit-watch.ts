@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from '../db/sql.ts'
 import type { SourceId } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/log.ts'
-import { insertSystemEvents } from './outbox.ts'
+import { insertSystemEvents, systemEventType } from './outbox.ts'
 
 /*
  * Tells when a limit of a source is reached: at most once in ten minutes for each source and limit. A flood of requests
@@ -125,8 +125,7 @@ const writeText = `
     returning source_id, reason
   )
   ${insertSystemEvents(
-    'hookline.source.limit_reached',
-    `select s.project_id, s.id as subject,
+    `select s.project_id, ${systemEventType('hookline.source.limit_reached')} as type, s.id as subject,
             json_build_object('sourceId', s.id, 'sourceName', s.name, 'limit', d.reason, 'rateLimit', s.rate_limit,
                               'projectRateLimit', p.rate_limit, 'maxBodyBytes', s.max_body_bytes) as data
        from due as d

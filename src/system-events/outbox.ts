@@ -6,13 +6,19 @@ import type { SystemEventType } from './system-event-type.ts'
  */
 
 /**
- * @param rows SQL that yields `project_id`, `subject` and `data`: an object of JSON, whose fields are part of the interface.
+ * @param rows SQL that yields `project_id`, `type`, `subject` and `data`: an object of JSON, whose fields are part of the
+ *   interface.
  * @returns an insert that tells of each row.
  */
-export function insertSystemEvents(type: SystemEventType, rows: string): string {
+export function insertSystemEvents(rows: string): string {
   return `insert into system_events (project_id, type, subject, data)
-    select e.project_id, '${type}', e.subject, e.data::text
+    select e.project_id, e.type, e.subject, e.data::text
       from (${rows}) as e`
+}
+
+/** @returns SQL for the type. */
+export function systemEventType(type: SystemEventType): string {
+  return `'${type}'`
 }
 
 /** @returns SQL for a time in the form of all our JSON, such as 2026-01-31T12:00:00.000Z. */

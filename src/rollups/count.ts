@@ -31,26 +31,20 @@ export function countHappened(writer: string): string {
   return `count_of_node as (
     select coalesce(h.endpoint_id, h.source_id, h.event_type_id, h.project_id) as node_id, h.minute,
            ${eachCounter((counter) => `sum(h.${counter}) as ${counter}`)},
-           array_agg(h.slot) filter (where h.slot is not null) as slots
+           array_agg(h.slot) filter (where h.slot is not null) as slots, max(h.slot) as last_slot
       from happened as h
      group by grouping sets ((h.minute, h.project_id), (h.minute, h.source_id), (h.minute, h.endpoint_id),
                              (h.minute, h.event_type_id))
   ), count_written as (
     insert into fresh_counts as f (node_id, minute, shard, ${counters.join(', ')}, histogram)
     select n.node_id, n.minute, hashtextextended(${writer}, 0), ${eachCounter((counter) => `n.${counter}`)},
-           ${histogramOf('n.slots')}
+           array(select cardinality(array_positions(n.slots, s.slot))::bigint
+                   from generate_series(0, n.last_slot) as s (slot)
+                  order by s.slot)
       from count_of_node as n
      where n.node_id is not null
        and (${counters.map((counter) => `n.${counter}`).join(' + ')}) > 0
      order by n.node_id, n.minute
         on conflict (node_id, minute, shard) do update ${addExcluded('f')}
   )`
-}
-
-function histogramOf(slots: string): string {
-  return `coalesce((select array_agg(c.count order by c.slot)
-                       from (select s.slot, count(u.slot) as count
-                               from generate_series(0, (select max(x) from unnest(${slots}) as x)) as s (slot)
-                               left join unnest(${slots}) as u (slot) on u.slot = s.slot
-                              group by s.slot) as c), '{}')`
 }

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { runCli } from '../../src/cli/run-cli.ts'
 import { graphql } from '../support/graphql-client.ts'
 import { hookline, type ListenWorld, startListenWorld } from './listen-world.ts'
 
@@ -19,7 +20,11 @@ const unknownKey = `hk_${'0'.repeat(26)}_${'x'.repeat(43)}`
 test.each([
   ['an unknown key', ['shop', '--key', unknownKey], /does not take this API key: it is unknown, expired or revoked\./],
   ['no key', ['shop', '--key', ''], /the key holds spaces or other characters/],
-  ['an unknown source', ['shpo'], /There is no source "shpo" that the key sees\. It sees: inbox, shop, stock\./],
+  [
+    'an unknown source',
+    ['shpo'],
+    /There is no source "shpo" that the key sees\. It sees: inbox, shop, stock, system\./,
+  ],
   ['an unknown id', [`src_${'0'.repeat(26)}`], /src_0+/],
   [
     'no gateway',
@@ -54,11 +59,28 @@ test.each([
   [['shop', '--url', 'localhost'], '"localhost" is no address of a gateway'],
   [['shop', '--follow'], "unknown option '--follow'"],
 ] as const)('%j does not fit: exit code 2 and the way to help', async (args, sentence) => {
-  const listener = hookline(['listen', ...args], environment)
-  expect(await listener.exited).toEqual({ code: 2, signal: null })
-  expect(listener.errors()).toContain(sentence)
-  expect(listener.errors()).toContain('Try: hookline listen --help')
+  const { code, errors } = await runHere(['listen', ...args])
+  expect(code).toBe(2)
+  expect(errors).toContain(sentence)
+  expect(errors).toContain('Try: hookline listen --help')
 })
+
+/** Within this process: what ends before a gateway is asked needs none of its own. */
+async function runHere(args: readonly string[]): Promise<{ code: number; output: string; errors: string }> {
+  const said = { output: '', errors: '' }
+  const code = await runCli(args, {
+    environment: { HOME: '/nonexistent' },
+    loadApp: () => Promise.reject(new Error('not needed')),
+    print: (text) => {
+      said.output += `${text}\n`
+    },
+    printError: (text) => {
+      said.errors += `${text}\n`
+    },
+    isTerminal: false,
+  })
+  return { code, ...said }
+}
 
 test('a key without READ finds a source by its id alone, and says so', async () => {
   const { createApiKey } = await graphql<{ createApiKey: { token: string } }>(
@@ -83,9 +105,9 @@ test('a server that is no gateway is told as such', async () => {
 })
 
 test('--help documents the shape of the JSON lines', async () => {
-  const help = hookline(['listen', '--help'])
-  expect((await help.exited).code).toBe(0)
+  const help = await runHere(['listen', '--help'])
+  expect(help.code).toBe(0)
   for (const field of ['"kind":"message"', '"kind":"gap"', '"forward":{"status":204|null']) {
-    expect(help.output()).toContain(field)
+    expect(help.output).toContain(field)
   }
 })

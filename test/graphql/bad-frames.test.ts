@@ -335,8 +335,10 @@ describe.concurrent('what is unusual and right', () => {
     const socket = await openReady()
     socket.send(...Array.from({ length: 10_000 }, (_, n) => streaming(`${n}`)))
     await expectServed(witness)
-    const count = (type: string) => messagesOf(socket).filter((frame) => frame.type === type).length
-    await until(() => [count('next'), count('error')], [100, 9_900], { everyMs: 200 })
+    const idsOf = (type: string) => messagesOf(socket).flatMap((frame) => (frame.type === type ? [frame.id] : []))
+    // One that fails otherwise, on a machine that is too busy, leaves its place to another.
+    const running = () => new Set(idsOf('next')).difference(new Set(idsOf('complete'))).size
+    await until(() => [running(), new Set([...idsOf('next'), ...idsOf('error')]).size], [100, 10_000], { everyMs: 200 })
     const codes = messagesOf(socket).flatMap(({ type, payload }) =>
       type === 'error' ? [payload[0].extensions.code] : [],
     )

@@ -139,8 +139,8 @@ function bucketOf(row: BucketRow, { fromMs, toMs }: TimeSpan): StatsBucket {
   }
 }
 
-// Doubles hold sums up to 2^53 exactly, and are added up in a third of the time. Slot by slot takes a sixth of the time
-// that it takes to unnest and group them.
+// Doubles hold sums up to 2^53 exactly, where sums of bigint become numeric. Slot by slot, since to unnest the histograms
+// means to sort all that they hold.
 const summed = eachCounter((counter) => `sum(c.${counter}::float8) as ${counter}`)
 const summedSlots = slots.map((slot) => `coalesce(sum(c.histogram[${slot + 1}]::float8), 0)`).join(', ')
 const summedHistogram = `(array[${summedSlots}])[1:max(cardinality(c.histogram))]`

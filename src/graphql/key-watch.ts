@@ -3,7 +3,8 @@ import { keepsRights, type Viewer } from '../auth/viewer.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { Epochs } from '../live/epoch.ts'
 
-const sweepMs = 1_000
+/** Half the time within which a key's end is to be felt; the rest is for looking and closing. */
+const sweepMs = 500
 
 /** `ended`: revoked or expired; `narrowed`: it holds, but has no longer all rights that it had. */
 export type KeyLoss = 'ended' | 'narrowed'

@@ -23,6 +23,34 @@ test.each<[string, string, Record<string, string>, string]>([
   expect(eventOf(body, headers).type).toBe(type)
 })
 
+const tampered = { 'ce-type': 'x', 'x-webhook-event': 'x', 'hookline-event-type': 'x' }
+
+test.each<[string, object, Record<string, string>]>([
+  ['the envelope', { id: 'msg_1', event_type: 'order.created', data: { type: 'x' }, version: '1.0' }, {}],
+  ['a CloudEvent with our id', { specversion: '1.0', id: 'msg_1', type: 'order.created' }, {}],
+  [
+    'a CloudEvent with an id of its own',
+    { specversion: '1.0', id: '7', type: 'order.created' },
+    { 'content-type': 'Application/CloudEvents+json; charset=utf-8' },
+  ],
+])(
+  'of %s the type in the body counts, which is signed, and not one in a header, which is not',
+  (_what, body, headers) => {
+    expect(eventOf(JSON.stringify(body), { ...tampered, ...headers }).type).toBe('order.created')
+  },
+)
+
+test('data that looks like an event does not say the type where a header does', () => {
+  const data = [
+    { specversion: '1.0', id: '7', type: 'other' },
+    { id: '7', event_type: 'other', version: '1.0' },
+  ]
+  for (const body of data) {
+    const headers = { 'ce-type': 'order.created', 'content-type': 'application/json' }
+    expect(eventOf(JSON.stringify(body), headers).type).toBe('order.created')
+  }
+})
+
 test('the payload is read once', () => {
   const event = eventOf('{"a":{}}')
   expect(event.json()).toBe(event.json())

@@ -8,7 +8,8 @@ export interface ReceivedEvent<Payload = unknown> {
   /** When this attempt was made, by the sender's clock. */
   readonly timestamp: Date
   /**
-   * The event's type; empty when nothing tells it. From the first of: the headers `ce-type`, `X-Webhook-Event` and
+   * The event's type; empty when nothing tells it. Of a CloudEvent in JSON and of the plain envelope it is the one in the
+   * body, which is signed. Else it is from the first of: the headers `ce-type`, `X-Webhook-Event` and
    * `hookline-event-type`, the payload's `type`, its `event_type`. Signatures cover no headers but id and time, so that
    * of those three only the connection vouches.
    */
@@ -34,7 +35,7 @@ interface EventParts {
 
 export function receivedEvent({ id, timestampSeconds, body, field }: EventParts): ReceivedEvent {
   const json = once(() => parse(body))
-  const type = once(() => typeByHeaders(field) ?? typeByPayload(json))
+  const type = once(() => typeOf(objectOf(json), id, field))
   return {
     id,
     timestamp: new Date(timestampSeconds * 1_000),
@@ -63,6 +64,42 @@ function parse(body: Uint8Array): unknown {
   }
 }
 
+function typeOf(payload: Payload, id: string, field: FieldReader): string {
+  return typeByForm(payload, id, field('content-type') ?? '') ?? typeByHeaders(field) ?? typeByPayload(payload)
+}
+
+/** What is looked for in payloads. */
+interface Payload {
+  readonly id?: unknown
+  readonly type?: unknown
+  readonly specversion?: unknown
+  readonly event_type?: unknown
+  readonly version?: unknown
+}
+
+/** Empty for what is no JSON object. */
+function objectOf(json: () => unknown): Payload {
+  try {
+    return Object(json())
+  } catch {
+    return {}
+  }
+}
+
+/**
+ * The type as the sender's payload form has it in the body; null where the form has it elsewhere. Data may look like an
+ * event, too: what tells them apart is the id, which is Hookline's and signed, or for a CloudEvent with an id of its own
+ * what Content-Type says.
+ */
+function typeByForm(payload: Payload, sentId: string, contentType: string): string | null {
+  const isOurs = payload.id === sentId
+  const isDeclared = /^application\/cloudevents(?!-batch)/i.test(contentType)
+  const isEvent = typeof payload.specversion === 'string' && (isOurs || isDeclared)
+  const isEnvelope = typeof payload.version === 'string' && isOurs
+  if (isEvent && typeof payload.type === 'string') return payload.type
+  return isEnvelope && typeof payload.event_type === 'string' ? payload.event_type : null
+}
+
 function typeByHeaders(field: FieldReader): string | null {
   const type = field('ce-type') ?? field('x-webhook-event') ?? field('hookline-event-type')
   if (type === null) return null
@@ -74,12 +111,7 @@ function typeByHeaders(field: FieldReader): string | null {
   }
 }
 
-function typeByPayload(json: () => unknown): string {
-  try {
-    const { type, event_type: eventType } = Object(json()) as { readonly type?: unknown; readonly event_type?: unknown }
-    if (typeof type === 'string') return type
-    return typeof eventType === 'string' ? eventType : ''
-  } catch {
-    return ''
-  }
+function typeByPayload({ type, event_type: eventType }: Payload): string {
+  if (typeof type === 'string') return type
+  return typeof eventType === 'string' ? eventType : ''
 }

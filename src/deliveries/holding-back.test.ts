@@ -98,6 +98,25 @@ test('a paused endpoint costs nobody who looks for work anything, however much i
   expect(after).toEqual(before)
 })
 
+test('an endpoint that has nothing to be sent is found so without reading the backlogs of others', async () => {
+  const { id: busy } = await world.createEndpoint(projectId, 'http://127.0.0.1:9/')
+  await world.sql.query(`update endpoint_states set lease_expires_at = now() + interval '1 hour'`)
+  for (let i = 0; i < 3; i += 1) await world.createEndpoint(projectId, 'http://127.0.0.1:9/')
+  await world.sql.query(
+    `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, next_attempt_at,
+                             created_at, updated_at)
+     select 'dlv_' || n, $1, 'src', n, 'msg_' || n, $2, 'pending', now(), now(), now()
+       from generate_series(1, 5000) as n`,
+    [projectId, busy],
+  )
+  await world.sql.query('analyze deliveries')
+  const read = await withTransaction(world.pool, async (sql) => {
+    expect(await promoteDue({ sql, queue: world.queue })).toEqual([])
+    return await sql.query(`select seq_scan, idx_tup_fetch from pg_stat_xact_user_tables where relname = 'deliveries'`)
+  })
+  expect(read).toEqual([{ seq_scan: 0, idx_tup_fetch: 0 }])
+})
+
 test('an endpoint that answers 410 is disabled: what is left waits until somebody resumes it', async () => {
   let status = 410
   const receiver = await answering(() => status)

@@ -18,11 +18,20 @@ export function hasWork(state: string, clock: 'now()' | 'clock_timestamp()' = 'n
     and case when (select e.is_ordered from endpoints as e where e.id = ${endpointId})
              then exists (${headsText(endpointId)}
                            where h.next_attempt_at <= ${clock})
-             else exists (select
-                            from deliveries as d
-                           where d.endpoint_id = ${endpointId}
-                             and d.next_attempt_at <= ${clock})
+             else coalesce((${earliestText(endpointId)}) <= ${clock}, false)
         end)`
+}
+
+// And not `exists`: where a few endpoints have long backlogs, the planner takes it that one is found soon, and reads the
+// whole table for each endpoint that has none (seen: a minute and a half for a thousand of them).
+function earliestText(endpointId: string): string {
+  return `
+    select d.next_attempt_at
+      from deliveries as d
+     where d.endpoint_id = ${endpointId}
+       and d.next_attempt_at is not null
+     order by d.next_attempt_at
+     limit 1`
 }
 
 const headColumns = `d.id, d.source_id, d.sequence, d.message_id, d.attempt_count, d.retries_from, d.next_attempt_at`

@@ -82,7 +82,13 @@ test.each([
   ['1e99', 1e99],
   ['9'.repeat(400), Number.POSITIVE_INFINITY],
   ['12 monkeys', null],
+  ['try again in 2030', null],
+  ['1 May', null],
+  ['May 1', null],
+  ['Monday', null],
   ['Thu, 01 Jan 2026 00:01:00 GMT', 60],
+  ['Thursday, 01-Jan-26 00:01:00 GMT', 60],
+  ['Thu Jan  1 00:01:00 2026', 60],
   ['Wed, 31 Dec 2025 00:00:00 GMT', 0],
   ['Fri, 31 Dec 9999 23:59:59 GMT', 251_635_075_199],
 ])('Retry-After %j reads as %s', (value, seconds) => {

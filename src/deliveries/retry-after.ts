@@ -1,4 +1,8 @@
-const wholeNumber = /^[+-]?\d/
+const number = /^[+-]?\d/
+/** The three forms of HTTP. `Date.parse` alone would read a year or a month out of almost any text. */
+const httpDate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? .*\d\d:\d\d:\d\d/i
+/** In the form of C's `asctime`, which names no zone and means GMT. */
+const zoneless = / \d{4}$/
 
 /**
  * Reads `Retry-After`: a number of seconds or an HTTP date.
@@ -9,10 +13,11 @@ const wholeNumber = /^[+-]?\d/
 export function parseRetryAfter(value: string | null, nowMs: number): number | null {
   const text = value?.trim() ?? ''
   if (text === '') return null
-  if (wholeNumber.test(text)) {
+  if (number.test(text)) {
     const seconds = Number(text)
     return Number.isNaN(seconds) ? null : Math.max(0, seconds)
   }
-  const atMs = Date.parse(text)
+  if (!httpDate.test(text)) return null
+  const atMs = Date.parse(zoneless.test(text) ? `${text} GMT` : text)
   return Number.isNaN(atMs) ? null : Math.max(0, (atMs - nowMs) / 1000)
 }

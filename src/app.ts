@@ -251,7 +251,7 @@ function startWorker(config: Config, foundation: Foundation, lifecycle: Lifecycl
   const instanceId = newId('run')
   const deliveries = createDeliveries({
     ...foundation,
-    pool: database.pool,
+    ...database,
     endpoints: foundation.activeEndpoints,
     instanceId,
     version,

@@ -4,14 +4,14 @@ import { CodedError } from '../kernel/coded-error.ts'
 import type { Logger } from '../kernel/log.ts'
 import type { EmbeddedPostgres } from './embedded/index.ts'
 import { createOrm, migrate, type Orm } from './orm.ts'
-import { createPool } from './pool.ts'
+import { createKeyedPool, createPool } from './pool.ts'
 import { type Sql, sqlOfPool } from './sql.ts'
 
 export interface DatabaseOptions {
   /** Null: the embedded PostgreSQL in `dataDir`. */
   readonly databaseUrl: string | null
   readonly dataDir: string
-  /** Connections at most. */
+  /** Connections of the pool at most. */
   readonly poolSize: number
   readonly entities: EntitySchema[]
   readonly log: Logger
@@ -23,6 +23,8 @@ export interface DatabaseOptions {
 export interface Database {
   readonly databaseUrl: string
   readonly pool: pg.Pool
+  /** One more connection, opened when it is first used. */
+  readonly keyedPool: pg.Pool
   readonly orm: Orm
   readonly sql: Sql
   /** Null when the server is not ours to run. */
@@ -39,17 +41,18 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const { databaseUrl, embedded } = await locate(options)
   const { log } = options
   let isClosing = false
-  const pool = createPool({
+  const poolOptions = {
     databaseUrl,
-    max: options.poolSize,
     applicationName: 'hookline',
-    onError({ message }) {
+    onError({ message }: Error) {
       if (!isClosing) log.warn({ reason: message }, 'an idle database connection broke; it is replaced when needed')
     },
-  })
+  }
+  const pool = createPool({ ...poolOptions, max: options.poolSize })
+  const keyedPool = createKeyedPool(poolOptions)
   const close = async () => {
     isClosing = true
-    await pool.end()
+    await Promise.all([pool.end(), keyedPool.end()])
     await embedded?.stop()
   }
   try {
@@ -60,7 +63,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       await orm.close()
       await close()
     }
-    return { databaseUrl, pool, orm, sql: sqlOfPool(pool), embedded, close: closeAll }
+    return { databaseUrl, pool, keyedPool, orm, sql: sqlOfPool(pool), embedded, close: closeAll }
   } catch (error) {
     await close()
     throw error

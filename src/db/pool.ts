@@ -40,9 +40,30 @@ export function clientConfig(options: Pick<PoolOptions, 'databaseUrl' | 'applica
   }
 }
 
-/** The pool that everything but the recorder's lanes shares. */
+/** The pool that all shares but what has connections of its own. */
 export function createPool(options: PoolOptions): pg.Pool {
-  const pool = new pg.Pool({ ...clientConfig(options), max: options.max, idleTimeoutMillis: 60_000 })
+  return openPool(options, {})
+}
+
+/**
+ * One connection for prepared statements that find all rows by key and are so large that planning them each time would
+ * cost more than running them. Their plans are made once and kept, so they must hold whatever the tables grow to: none
+ * reads a table whole, nor through an index from end to end to merge it. What may still be joined by hash are rows that
+ * were found by key.
+ */
+export function createKeyedPool(options: Omit<PoolOptions, 'max'>): pg.Pool {
+  const settings = ['plan_cache_mode = force_generic_plan', 'enable_seqscan = off', 'enable_mergejoin = off']
+  return openPool(
+    { ...options, max: 1 },
+    {
+      // Not as `options` of the connection: those of DATABASE_URL would take their place.
+      onConnect: (client) => client.query(settings.map((setting) => `set ${setting}`).join('; ')),
+    },
+  )
+}
+
+function openPool(options: PoolOptions, more: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool({ ...clientConfig(options), ...more, max: options.max, idleTimeoutMillis: 60_000 })
   // An idle connection that breaks is replaced at its next use; without a listener the event would end the process. So it
   // would for one in use that breaks between two statements: of that the next statement tells.
   pool.on('error', options.onError)

@@ -45,6 +45,8 @@ export interface Deliveries {
 
 export interface DeliveriesDeps {
   readonly pool: Pool
+  /** See db/pool.ts. */
+  readonly keyedPool: Pool
   readonly queue: Pick<TaskQueue, 'enqueue' | 'wake' | 'handle'>
   readonly outbound: Sender
   readonly endpoints: { byId(id: EndpointId): Promise<ActiveEndpoint | null> }
@@ -80,6 +82,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   })
   const settler = createSettler({
     sql,
+    keyedSql: sqlOfPool(deps.keyedPool),
     instanceId: deps.instanceId,
     log,
     onSettled(batch, settled) {

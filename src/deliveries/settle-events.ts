@@ -31,10 +31,9 @@ export const tellOfBreakers = insertSystemEvents(
             when 'open' then json_build_object(
               'endpointId', n.endpoint_id, 'consecutiveFailureCount', n.consecutive_failures,
               'failingSince', ${isoTime('n.failing_since')}, 'nextProbeAt', ${isoTime('n.next_probe_at')})
-            else json_build_object('endpointId', n.endpoint_id, 'failingSince', ${isoTime('s.failing_since')})
+            else json_build_object('endpointId', n.endpoint_id, 'failingSince', ${isoTime('n.failing_before')})
           end as data
      from next_state as n
-     join state as s on s.endpoint_id = n.endpoint_id
     cross join lateral (
             select j.project_id
               from judged as j
@@ -42,6 +41,6 @@ export const tellOfBreakers = insertSystemEvents(
                and j.counts
                and not ${isSystemSource('j.source_id')}
              limit 1) as j
-    where n.breaker <> s.breaker
+    where n.breaker <> n.breaker_before
     order by n.endpoint_id`,
 )

@@ -1,13 +1,13 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createDeliveryWorld, type DeliveryWorld, until } from '../../test/support/delivery-world.ts'
-import { type Sql, withTransaction } from '../db/sql.ts'
+import { type Sql, sqlOfPool, withTransaction } from '../db/sql.ts'
 import { type DeliveryId, type EndpointId, newId, type ProjectId } from '../kernel/ids.ts'
 import { createLog } from '../kernel/log.ts'
 import type { Decision } from './decide-next.ts'
 import { type Lease, type LockedRows, letGoIfIdle, renewLeases, takeLease } from './lease.ts'
 import { type Settlement, settle } from './settle.ts'
-import { createSettler } from './settler.ts'
+import { createSettler, type SettlerOptions } from './settler.ts'
 
 let world: DeliveryWorld
 let projectId: ProjectId
@@ -77,6 +77,12 @@ function settlement(
   }
 }
 
+function newSettler(over: Partial<SettlerOptions> = {}) {
+  const log = createLog({ level: 'silent', isPretty: false })
+  const keyedSql = sqlOfPool(world.keyedPool)
+  return createSettler({ sql: world.sql, keyedSql, instanceId: 'me', log, onSettled: () => undefined, ...over })
+}
+
 const leaving = { instanceId: 'me', rateLog: null }
 
 const settleNow = (batch: Settlement[], lockedRows: LockedRows = 'skip') =>
@@ -142,8 +148,7 @@ test('an endpoint whose row is locked does not hold up the outcomes of others, a
   const other = (await world.createEndpoint(projectId, 'http://127.0.0.1/')).id
   const [own, others] = [await openDelivery(), await openDelivery(other)]
   const [ownLease, otherLease] = [await lease(), await lease(other)]
-  const log = createLog({ level: 'silent', isPretty: false })
-  const settler = createSettler({ sql: world.sql, instanceId: 'me', log, onSettled: () => undefined })
+  const settler = newSettler()
   const late = await withTransaction(world.pool, async (sql) => {
     await sql.query(`select from endpoint_states where endpoint_id = $1 for update`, [endpointId])
     const waiting = settler.settle(settlement(own, ownLease))
@@ -158,9 +163,7 @@ test('many outcomes are written by few transactions', async () => {
   const held = await lease()
   const ids = await Promise.all(Array.from({ length: 300 }, () => openDelivery()))
   const batches: number[] = []
-  const log = createLog({ level: 'silent', isPretty: false })
-  const onSettled = (batch: readonly Settlement[]) => void batches.push(batch.length)
-  const settler = createSettler({ sql: world.sql, instanceId: 'me', log, onSettled })
+  const settler = newSettler({ onSettled: (batch) => void batches.push(batch.length) })
   await Promise.all(ids.map((id) => settler.settle(settlement(id, held, { status: 200 }))))
   expect(batches).toEqual([1, 299])
   expect(await world.statuses()).toEqual({ delivered: 300 })
@@ -178,29 +181,25 @@ function failingFirst(count: number, failure: () => Error): { sql: Sql; tried: (
   return { sql, tried: () => calls }
 }
 
-function quickSettler(sql: Sql) {
-  const log = createLog({ level: 'silent', isPretty: false })
-  return createSettler({ sql, instanceId: 'me', log, onSettled: () => undefined, retryDelayMs: 1 })
-}
-
 test('an outcome outlives a database that is away for long', async () => {
   const id = await openDelivery()
   const held = await lease()
   const { sql } = failingFirst(150, () => Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }))
-  expect(await quickSettler(sql).settle(settlement(id, held, { status: 200 }))).toMatchObject({ status: 'delivered' })
+  expect(
+    await newSettler({ sql, keyedSql: sql, retryDelayMs: 1 }).settle(settlement(id, held, { status: 200 })),
+  ).toMatchObject({ status: 'delivered' })
 })
 
 test('an outcome that the database refuses is given up before long', async () => {
   const settled = settlement(await openDelivery(), await lease())
   const refusal = () => Object.assign(new pg.DatabaseError('no', 2, 'error'), { code: '22021' })
   const { sql, tried } = failingFirst(150, refusal)
-  await expect(quickSettler(sql).settle(settled)).rejects.toThrow('no')
+  await expect(newSettler({ sql, keyedSql: sql, retryDelayMs: 1 }).settle(settled)).rejects.toThrow('no')
   expect(tried()).toBeLessThan(30)
 })
 
 test('an outcome of a delivery that is gone comes to nothing', async () => {
-  const log = createLog({ level: 'silent', isPretty: false })
-  const settler = createSettler({ sql: world.sql, instanceId: 'me', log, onSettled: () => undefined })
+  const settler = newSettler()
   expect(await settler.settle(settlement(newId('dlv'), await lease()))).toBeNull()
 })
 

@@ -57,14 +57,18 @@ export interface Settled {
   readonly eventType: string | null
 }
 
-/** @returns in no order; without those whose rows were locked (`skip`) or are gone. */
+/**
+ * @param sql for `skip`, which is prepared, of a keyed pool.
+ * @returns in no order; without those whose rows were locked (`skip`) or are gone.
+ */
 export async function settle(
   sql: Sql,
   batch: readonly Settlement[],
   options: { readonly instanceId: string; readonly lockedRows: LockedRows },
 ): Promise<Settled[]> {
   const givenUp = batch.some(({ decision }) => decision.kind === 'failed') ? 'some' : 'none'
-  return await sql.query(statements[options.lockedRows][givenUp], [...columnsOf(batch), options.instanceId])
+  const { text, name } = statements[options.lockedRows][givenUp]
+  return await sql.query(text, [...columnsOf(batch), options.instanceId], name)
 }
 
 const statusOf = { delivered: 'delivered', retry: 'retrying', failed: 'failed' } as const satisfies Record<
@@ -108,17 +112,28 @@ const breakerFailures = 10
 /** Seconds until the first probe, and at most. In between each failed probe doubles the wait. */
 const probeSeconds = { first: 1, longest: 300 }
 
-// Not prepared, like all that reads deliveries or messages by more than one key: a plan that was kept from the time when
-// the tables were small reads them whole until they are analyzed (seen: a second for 500 outcomes). To plan takes less
-// than a millisecond, for a whole batch. What most batches have nothing of, deliveries that are given up, is planned for the
-// others alone.
-const statements: Record<LockedRows, Record<'some' | 'none', string>> = {
-  skip: { some: settleText('skip locked', 'join', 'some'), none: settleText('skip locked', 'join', 'none') },
-  wait: { some: settleText('', 'left join', 'some'), none: settleText('', 'left join', 'none') },
+// What goes by the shared pool is not prepared, like all that reads deliveries or messages by more than one key: a plan
+// that was kept from the time when the tables were small reads them whole until they are analyzed (seen: a second for 500
+// outcomes). To plan this takes some milliseconds, several times as long as to settle one outcome. So the usual form is
+// prepared, on a connection whose settings make the plan hold (`createKeyedPool`). Rows to be updated are compared with
+// `any(array[…])`: PostgreSQL takes such a comparison to the index, and cannot read the table whole to join it by hash.
+const statements = {
+  skip: { some: skipping('some'), none: skipping('none') },
+  wait: { some: waiting('some'), none: waiting('none') },
+} as const satisfies Record<LockedRows, Record<GivenUp, { text: string; name?: string | undefined }>>
+
+type GivenUp = 'some' | 'none'
+
+function skipping(givenUp: GivenUp) {
+  return { name: `settle-${givenUp}`, text: settleText('skip locked', 'join', givenUp) }
+}
+
+function waiting(givenUp: GivenUp) {
+  return { name: undefined, text: settleText('', 'left join', givenUp) }
 }
 
 // Indexes: deliveries_pkey, endpoint_states_pkey, messages_pkey, event_types_project_id_name_unique.
-function settleText(locking: string, stateJoin: string, givenUp: 'some' | 'none'): string {
+function settleText(locking: string, stateJoin: string, givenUp: GivenUp): string {
   return `
   with outcome as materialized (
     select *
@@ -167,7 +182,7 @@ function settleText(locking: string, stateJoin: string, givenUp: 'some' | 'none'
            next_attempt_at = now() + make_interval(secs => j.delay_ms / 1000),
            updated_at = now()
       from judged as j
-     where d.id = j.delivery_id
+     where d.id = any(array[j.delivery_id])
        and (j.is_decisive or j.status = 'delivered' and d.status <> 'delivered')
     returning d.id, d.project_id, d.source_id, d.endpoint_id, d.sequence, d.status, d.message_id, d.attempt_count
   ), typed as materialized (
@@ -216,6 +231,7 @@ function settleText(locking: string, stateJoin: string, givenUp: 'some' | 'none'
      group by o.endpoint_id
   ), counted as (
     select s.endpoint_id, s.status, s.breaker, s.probe_failures, s.next_probe_at, m.ends_in_outage, m.has_probe,
+           s.failing_since as failing_before,
            -- Whoever answers to a probe, or to what was under way when the breaker opened, closes it.
            s.breaker = 'closed' or m.is_alive as was_closed,
            case when m.has_success then 0 else s.consecutive_failures end + m.failures as consecutive_failures,
@@ -224,7 +240,8 @@ function settleText(locking: string, stateJoin: string, givenUp: 'some' | 'none'
       from state as s
       join summed as m on m.endpoint_id = s.endpoint_id
   ), next_state as materialized (
-    select c.endpoint_id, c.status, c.consecutive_failures, c.failing_since, c.throttled_until,
+    select c.endpoint_id, c.status, c.consecutive_failures, c.failing_since, c.throttled_until, c.failing_before,
+           c.breaker as breaker_before,
            case when c.was_closed and not d.is_down then 'closed' else 'open' end as breaker,
            case when c.was_closed then 0 else c.probe_failures + c.has_probe::int end as probe_failures,
            case when c.was_closed and not d.is_down then null
@@ -245,7 +262,7 @@ function settleText(locking: string, stateJoin: string, givenUp: 'some' | 'none'
            next_probe_at = n.next_probe_at,
            throttled_until = n.throttled_until
       from next_state as n
-     where s.endpoint_id = n.endpoint_id
+     where s.endpoint_id = any(array[n.endpoint_id])
        and (s.consecutive_failures, s.failing_since, s.breaker, s.probe_failures, s.next_probe_at, s.throttled_until)
              is distinct from
            (n.consecutive_failures, n.failing_since, n.breaker, n.probe_failures, n.next_probe_at, n.throttled_until)

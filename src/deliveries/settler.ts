@@ -20,6 +20,8 @@ export interface Settler {
 
 export interface SettlerOptions {
   readonly sql: Sql
+  /** On one connection of a keyed pool: batches follow each other on it. What is settled by itself uses `sql`. */
+  readonly keyedSql: Sql
   readonly instanceId: string
   readonly log: Logger
   /** Called after each commit. Must not throw. */
@@ -31,7 +33,7 @@ export interface SettlerOptions {
 const maxBatch = 500
 /** Response bodies of one statement. */
 const maxBatchBytes = 4 * 1024 * 1024
-/** Batches that wait for a row, or try again; each holds a connection while it does. */
+/** Batches that wait for a row, or try again; each holds a connection of the shared pool while it waits. */
 const maxAside = 4
 /**
  * While the database is away outcomes are kept for longer than the lease they were made under: what a receiver accepted
@@ -47,7 +49,7 @@ interface Waiting {
 }
 
 export function createSettler(options: SettlerOptions): Settler {
-  const { sql, instanceId, log } = options
+  const { sql, keyedSql, instanceId, log } = options
   const waiting: Waiting[] = []
   const aside: Waiting[][] = []
   let asideRunning = 0
@@ -70,7 +72,7 @@ export function createSettler(options: SettlerOptions): Settler {
   /** @returns those whose rows were locked or are gone. */
   async function write(batch: readonly Waiting[], lockedRows: 'skip' | 'wait'): Promise<Waiting[]> {
     const settlements = batch.map(({ settlement }) => settlement)
-    const settled = await settle(sql, settlements, { instanceId, lockedRows })
+    const settled = await settle(lockedRows === 'skip' ? keyedSql : sql, settlements, { instanceId, lockedRows })
     const byId = new Map(settled.map((one) => [one.deliveryId, one]))
     options.onSettled(settlements, settled)
     const rest: Waiting[] = []

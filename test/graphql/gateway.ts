@@ -9,7 +9,7 @@ import {
   wholeProject,
 } from '../../src/auth/index.ts'
 import { createOrm } from '../../src/db/orm.ts'
-import { createPool } from '../../src/db/pool.ts'
+import { createKeyedPool, createPool } from '../../src/db/pool.ts'
 import { type Sql, sqlOfPool } from '../../src/db/sql.ts'
 import { createDeliveries, createDeliveryStore, drainTask, maintainTask } from '../../src/deliveries/index.ts'
 import { createProbeRoom } from '../../src/diagnosis/index.ts'
@@ -188,7 +188,8 @@ async function openFoundation() {
   const outbound = createOutbound({ guard })
   const queue = createTaskQueue({ pool, log, metrics, bus, graceMs: 500 })
   await queue.start([fanOutTask, drainTask, maintainTask, retainTask, runOperation, purgeSource, purgeEndpoint])
-  const parts = { sql, pool, orm, metrics, bus, epochs, sealer, guard, outbound, queue, log }
+  const keyedPool = createKeyedPool({ databaseUrl, applicationName: 'test', onError: () => undefined })
+  const parts = { sql, pool, keyedPool, orm, metrics, bus, epochs, sealer, guard, outbound, queue, log }
   const activeEndpoints = createEndpointDirectory(parts)
   const deliveries = createDeliveries({ ...parts, endpoints: activeEndpoints, instanceId: newId('run'), version: '0' })
   deliveries.start()
@@ -217,7 +218,7 @@ async function openFoundation() {
     epochs.close()
     await bus.close()
     await Promise.all([orm.close(), graphqlOrm.close()])
-    await Promise.all([pool.end(), graphqlPool.end()])
+    await Promise.all([pool.end(), keyedPool.end(), graphqlPool.end()])
     await path.cut()
     await database.drop()
   }

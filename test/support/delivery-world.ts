@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Pool } from 'pg'
 import { Registry } from 'prom-client'
-import { createPool } from '../../src/db/pool.ts'
+import { createKeyedPool, createPool } from '../../src/db/pool.ts'
 import { type Sql, sqlOfPool, withTransaction } from '../../src/db/sql.ts'
 import { createDeliveries, type DeliveriesDeps, drainTask, maintainTask } from '../../src/deliveries/index.ts'
 import { createEndpointDirectory, purgeEndpoint } from '../../src/endpoints/index.ts'
@@ -65,7 +65,9 @@ const tasks = [
 
 export async function createDeliveryWorld() {
   const database = await createTestDatabase()
-  const pool = createPool({ ...database, max: 20, applicationName: 'test', onError: () => undefined })
+  const poolOptions = { ...database, applicationName: 'test', onError: () => undefined }
+  const pool = createPool({ ...poolOptions, max: 20 })
+  const keyedPool = createKeyedPool(poolOptions)
   const sql = sqlOfPool(pool)
   const masterKeys = parseMasterKeys(generateMasterKey())
   if (!masterKeys.ok) throw new Error(masterKeys.problems.join())
@@ -86,7 +88,7 @@ export async function createDeliveryWorld() {
     const outbound = createOutbound({ guard })
     const endpoints = createEndpointDirectory({ sql, sealer, epochs })
     const instanceId = newId('run')
-    const base = { pool, queue, outbound, endpoints, bus, log, metrics, instanceId, version: '1.2.3' }
+    const base = { pool, keyedPool, queue, outbound, endpoints, bus, log, metrics, instanceId, version: '1.2.3' }
     const deliveries = createDeliveries({ ...base, promoteIntervalMs: 50, ...options })
     deliveries.start()
     let stopping: Promise<void> | null = null
@@ -117,6 +119,7 @@ export async function createDeliveryWorld() {
   return {
     databaseUrl: database.databaseUrl,
     pool,
+    keyedPool,
     sql,
     bus,
     epochs,
@@ -138,7 +141,7 @@ export async function createDeliveryWorld() {
       await producer.stop()
       epochs.close()
       await bus.close()
-      await pool.end()
+      await Promise.all([pool.end(), keyedPool.end()])
       await database.drop()
     },
   }

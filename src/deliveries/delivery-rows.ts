@@ -98,18 +98,35 @@ export const filtered = `
    and ($6::timestamptz is null or d.created_at >= $6::timestamptz)
    and ($7::timestamptz is null or d.created_at < $7::timestamptz)`
 
+/** Which deliveries a page looks at; what else the filter says hides some of them. */
+export type LookedAt = 'project' | 'endpoint' | 'dead-letters'
+
+const lookedAt: Record<LookedAt, string> = {
+  project: 'd.project_id = $1::text and $2::text is null',
+  endpoint: 'd.project_id = $1::text and d.endpoint_id = $2::text',
+  'dead-letters': `d.project_id = $1::text and d.status in ('failed', 'canceled')`,
+}
+
+/** Few among many: to look for them among all would show empty pages. */
+const deadStatuses: ReadonlySet<DeliveryStatus> = new Set(['failed', 'canceled'])
+
+export function lookedAtFor({ statuses, endpointId }: DeliveryFilter): LookedAt {
+  if (statuses?.every((status) => deadStatuses.has(status))) return 'dead-letters'
+  return endpointId === undefined ? 'project' : 'endpoint'
+}
+
 /**
  * One page. Ids rise with the time of creation and are unique, so that they are order and tie-breaker in one. The bound
  * on the rows looked at holds whatever the filter hides; the row of nulls that comes of an empty page still says how far
- * it looked. Index: deliveries_endpoint_id_id_index with an endpoint, deliveries_project_id_id_index without.
+ * it looked. Indexes: deliveries_project_id_id_index, deliveries_endpoint_id_id_index, deliveries_dead_letters_index.
  */
-export function pageText(order: 'newest-first' | 'oldest-first', byEndpoint: boolean): string {
+export function pageText(order: 'newest-first' | 'oldest-first', among: LookedAt): string {
   const [comparison, direction] = order === 'newest-first' ? ['<', 'desc'] : ['>', 'asc']
   return `
   with looked as materialized (
     select ${deliveryColumns}
       from deliveries as d
-     where ${byEndpoint ? 'd.endpoint_id = $2::text and d.project_id = $1::text' : 'd.project_id = $1::text and $2::text is null'}
+     where ${lookedAt[among]}
        and ($5::text[] is null or d.id = any($5::text[]))
        and ($8::text is null or d.id ${comparison} $8::text)
      order by d.id ${direction}
@@ -117,7 +134,8 @@ export function pageText(order: 'newest-first' | 'oldest-first', byEndpoint: boo
   ), found as (
     select d.*
       from looked as d
-     where ${filtered}
+     where ($2::text is null or d.endpoint_id = $2::text)
+       and ${filtered}
      order by d.id ${direction}
      limit $9::int
   )

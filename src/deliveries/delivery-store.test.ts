@@ -64,21 +64,28 @@ test('pages show every delivery once, in either order, of an endpoint or in a st
   expect(await allPages('oldest-first', { sourceIds: [sourceId] }, 50)).toEqual(all)
 })
 
-test('what a filter hides ends a page early, and the next one goes on behind it', async () => {
+test('what a filter hides ends a page early, and the next one goes on behind it; dead letters are found at once', async () => {
   await world.sql.query(
     `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, created_at, updated_at)
      select 'dlv_' || lpad(n::text, 8, '0'), $1, $2, n, 'msg_' || n, 'ept_1',
-            case when n = 20000 then 'failed' else 'delivered' end, now(), now()
+            case n when 20000 then 'retrying' when 20001 then 'failed' else 'delivered' end, now(), now()
        from generate_series(1, 25000) as n`,
     [projectId, sourceId],
   )
-  const query = { projectId, filter: { statuses: ['failed' as const] }, order: 'oldest-first' as const, first: 10 }
+  const query = { projectId, filter: { statuses: ['retrying' as const] }, order: 'oldest-first' as const, first: 10 }
   const first = await store.page({ ...query, after: null })
   expect(first).toEqual({ rows: [], lookedToId: 'dlv_00010000', hasMore: true })
   const second = await store.page({ ...query, after: first.lookedToId })
   expect(second).toMatchObject({ rows: [{ sequence: 20_000 }], lookedToId: 'dlv_00020000', hasMore: true })
   const third = await store.page({ ...query, after: second.lookedToId })
   expect(third).toMatchObject({ rows: [], hasMore: false })
+  for (const endpointId of [undefined, 'ept_1' as EndpointId]) {
+    const filter = { statuses: ['failed' as const], ...(endpointId ? { endpointId } : {}) }
+    const dead = await store.page({ ...query, filter, after: null })
+    expect(dead).toMatchObject({ rows: [{ sequence: 20_001 }], lookedToId: 'dlv_00020001', hasMore: false })
+  }
+  const others = { statuses: ['failed' as const], endpointId: 'ept_2' as EndpointId }
+  expect(await store.page({ ...query, filter: others, after: null })).toMatchObject({ rows: [], hasMore: false })
 })
 
 test('nothing of another project is shown', async () => {

@@ -9,6 +9,7 @@ import {
   type DeliveryRow,
   deliveryOf,
   filterValues,
+  lookedAtFor,
   ofMessagesText,
   pageText,
 } from './delivery-rows.ts'
@@ -16,7 +17,7 @@ import { gatherReads } from './gathered-reads.ts'
 
 /** All reading of deliveries and attempts by clients; each query is one statement, bounded, and of one project. */
 export interface DeliveryStore {
-  /** A page by time of creation. Looks at 10,000 deliveries at most; the filter hides some of them. */
+  /** A page by time of creation. Looks at 10,000 deliveries at most, or as many dead letters if only such are meant; the filter hides some of them. */
   page(query: DeliveryQuery): Promise<DeliveryPage>
   /** The deliveries of each message in the order of creation; `first` + 1 per message, to tell whether there are more. */
   ofMessages(
@@ -85,7 +86,7 @@ export function createDeliveryStore(sql: Sql): DeliveryStore {
 }
 
 async function page(sql: Sql, { projectId, filter, order, first, after }: DeliveryQuery): Promise<DeliveryPage> {
-  const text = pageText(order, filter.endpointId !== undefined)
+  const text = pageText(order, lookedAtFor(filter))
   // One more than asked for tells whether there are more.
   const values = [projectId, ...filterValues(filter), after, first + 1, maxLooked]
   const rows = await sql.query<DeliveryRow & PlaceRow>(text, values)

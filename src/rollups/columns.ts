@@ -1,3 +1,5 @@
+import { slots } from './histogram.ts'
+
 /** Numbers that are added up; all but the histogram. */
 export const counters = [
   'received',
@@ -25,4 +27,15 @@ export function addExcluded(target: string): string {
                                        from unnest(${target}.histogram, excluded.histogram) with ordinality
                                          as s (a, b, slot))
                            end`
+}
+
+/**
+ * SQL: an aggregate, the sum of histograms slot by slot, as doubles, which hold sums up to 2^53 exactly. To unnest the
+ * histograms would mean to sort all that they hold.
+ *
+ * @param histogram the name of a column.
+ */
+export function sumOfHistograms(histogram: string): string {
+  const sums = slots.map((slot) => `coalesce(sum(${histogram}[${slot + 1}]::float8), 0)`).join(', ')
+  return `(array[${sums}])[1:max(cardinality(${histogram}))]`
 }

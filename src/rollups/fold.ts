@@ -1,5 +1,5 @@
 import type { Sql } from '../db/sql.ts'
-import { addExcluded, counters, eachCounter } from './columns.ts'
+import { addExcluded, counters, eachCounter, sumOfHistograms } from './columns.ts'
 
 /*
  * Fresh counts become rollups: taken away here and added there in one statement, so that none is lost or counts twice.
@@ -28,10 +28,11 @@ export const keptHours = { minute: 48, hour: 90 * 24, day: 2 * 365 * 24 } as con
 
 export type Span = keyof typeof keptHours
 
-// A row that is being counted into just now is left for the next time. Indexes: fresh_counts_pkey, rollups_pkey.
+// A row that is being counted into just now is left for the next time, be it locked or have moved: it is taken away by its
+// place, since by its key the planner would read all that waits in each step. Indexes: fresh_counts_pkey, rollups_pkey.
 const foldText = `
   with picked as materialized (
-    select f.node_id, f.minute, f.shard
+    select f.ctid
       from fresh_counts as f
      where f.minute < date_trunc('minute', now(), 'UTC') - interval '1 minute'
      order by f.node_id, f.minute, f.shard
@@ -39,45 +40,30 @@ const foldText = `
        for update skip locked
   ), taken as (
     delete from fresh_counts as f
-     using picked as p
-     where f.node_id = p.node_id
-       and f.minute = p.minute
-       and f.shard = p.shard
+     where f.ctid = any(array(select p.ctid from picked as p))
     returning f.*
-  ), piece as materialized (
-    select t.node_id, s.span, date_trunc(s.span, t.minute, 'UTC') as starts_at, ${eachCounter((counter) => `t.${counter}`)},
-           t.histogram
+  ), total as (
+    select t.node_id, s.span, date_trunc(s.span, t.minute, 'UTC') as starts_at,
+           ${eachCounter((counter) => `sum(t.${counter}) as ${counter}`)}, ${sumOfHistograms('t.histogram')}::bigint[] as histogram
       from taken as t
      cross join (values ('minute'), ('hour'), ('day')) as s (span)
-  ), slot as (
-    select p.node_id, p.span, p.starts_at, h.slot, sum(h.count) as count
-      from piece as p
-     cross join lateral unnest(p.histogram) with ordinality as h (count, slot)
-     group by p.node_id, p.span, p.starts_at, h.slot
-  ), histogram as (
-    select s.node_id, s.span, s.starts_at, array_agg(s.count::bigint order by s.slot) as histogram
-      from slot as s
-     group by s.node_id, s.span, s.starts_at
-  ), total as (
-    select p.node_id, p.span, p.starts_at, ${eachCounter((counter) => `sum(p.${counter}) as ${counter}`)}
-      from piece as p
-     group by p.node_id, p.span, p.starts_at
+     group by t.node_id, s.span, date_trunc(s.span, t.minute, 'UTC')
   ), folded as (
     insert into rollups as r (node_id, span, starts_at, ${counters.join(', ')}, histogram)
-    select t.node_id, t.span, t.starts_at, ${eachCounter((counter) => `t.${counter}`)}, coalesce(h.histogram, '{}')
+    select t.node_id, t.span, t.starts_at, ${eachCounter((counter) => `t.${counter}`)}, t.histogram
       from total as t
-      left join histogram as h on h.node_id = t.node_id and h.span = t.span and h.starts_at = t.starts_at
      order by t.node_id, t.span, t.starts_at
         on conflict (node_id, span, starts_at) do update ${addExcluded('r')}
   )
   select count(*)::int as count from taken`
 
-// An interval longer than promised: a question may be on its way. Index: rollups_span_starts_at_index.
+// Two intervals longer than promised: what began before the time asked about still belongs to it, and one more may be asked
+// about by who looked at the clock a little earlier. Index: rollups_span_starts_at_index.
 const removeOldText = `
   delete from rollups as r
    using (select x.node_id, x.span, x.starts_at
             from (values ${Object.entries(keptHours)
-              .map(([span, hours]) => `('${span}', now() - interval '${hours} hours' - interval '1 ${span}')`)
+              .map(([span, hours]) => `('${span}', now() - interval '${hours} hours' - interval '2 ${span}')`)
               .join(', ')}) as s (span, oldest)
             join rollups as x on x.span = s.span and x.starts_at < s.oldest
            limit $1::int

@@ -1,5 +1,5 @@
 import type { Sql } from '../db/sql.ts'
-import { eachCounter, type Span, slots } from '../rollups/index.ts'
+import { eachCounter, type Span, sumOfHistograms } from '../rollups/index.ts'
 import { emptyBucket, type StatsBucket } from './stats-bucket.ts'
 import { type Piece, spanMs, type TimeSpan } from './time-span.ts'
 
@@ -139,11 +139,8 @@ function bucketOf(row: BucketRow, { fromMs, toMs }: TimeSpan): StatsBucket {
   }
 }
 
-// Doubles hold sums up to 2^53 exactly, where sums of bigint become numeric. Slot by slot, since to unnest the histograms
-// means to sort all that they hold.
+// Doubles hold sums up to 2^53 exactly, where sums of bigint become numeric.
 const summed = eachCounter((counter) => `sum(c.${counter}::float8) as ${counter}`)
-const summedSlots = slots.map((slot) => `coalesce(sum(c.histogram[${slot + 1}]::float8), 0)`).join(', ')
-const summedHistogram = `(array[${summedSlots}])[1:max(cardinality(c.histogram))]`
 const columns = (row: string) => `${eachCounter((counter) => `${row}.${counter}`)}, ${row}.histogram`
 
 // What was not folded yet is added, which is that of some minutes. What makes up one bucket has no beginning of its own. The
@@ -178,7 +175,7 @@ const bucketRows = `
         order by x.minute, x.shard
         limit 1000000) as f
   ), bucket as (
-    select c.place, c.starts_at, ${summed}, ${summedHistogram} as histogram
+    select c.place, c.starts_at, ${summed}, ${sumOfHistograms('c.histogram')} as histogram
       from counted as c
      group by c.place, c.starts_at
   )`

@@ -3,7 +3,15 @@ import { takeLease } from '../../src/deliveries/lease.ts'
 import { type Settled, type Settlement, settle } from '../../src/deliveries/settle.ts'
 import { type DeliveryId, type EndpointId, newId, type ProjectId, type SourceId } from '../../src/kernel/ids.ts'
 import { dropMessages } from '../../src/retention/drop-messages.ts'
-import { counters, eachCounter, foldFreshCounts } from '../../src/rollups/index.ts'
+import {
+  counters,
+  eachCounter,
+  foldFreshCounts,
+  keptHours,
+  removeOldRollups,
+  type Span,
+} from '../../src/rollups/index.ts'
+import { beginOf, intervalsOf, spanMs } from '../../src/stats/time-span.ts'
 import { createDeliveryWorld, type DeliveryWorld, until } from '../support/delivery-world.ts'
 import { chanceOf } from '../support/random.ts'
 
@@ -269,4 +277,25 @@ test('what is folded by several at once, and late, is neither lost nor doubled',
     { span: 'hour', received: 900, slots: 2_100, isShorter: true },
     { span: 'minute', received: 900, slots: 2_100, isShorter: false },
   ])
+})
+
+test('what may be asked about is still there; what may not is removed', async () => {
+  const nowMs = Date.now()
+  const spans = ['minute', 'hour', 'day'] as const
+  const isAskedAbout = (span: Span, fromMs: number) =>
+    !('problem' in intervalsOf({ fromMs, toMs: fromMs + 1 }, span, nowMs))
+  for (const span of spans) {
+    const latestMs = beginOf(span, nowMs - keptHours[span] * spanMs.hour)
+    const begins = Array.from({ length: 6 }, (_, place) => latestMs - place * spanMs[span])
+    await world.sql.query(
+      `insert into rollups (node_id, span, starts_at, ${counters.join(', ')}, histogram)
+       select 'kept', $1, starts_at, ${counters.map(() => 1).join(', ')}, '{}' from unnest($2::timestamptz[]) as starts_at`,
+      [span, begins.map((beginMs) => new Date(beginMs))],
+    )
+    await removeOldRollups(world.sql, 100)
+    const rows = await world.sql.query<{ at: Date }>(`select starts_at as at from rollups where span = $1`, [span])
+    const kept = new Set(rows.map(({ at }) => at.getTime()))
+    expect(begins.filter((beginMs) => isAskedAbout(span, beginMs) && !kept.has(beginMs))).toEqual([])
+    expect(kept.size, span).toBeLessThan(begins.length)
+  }
 })

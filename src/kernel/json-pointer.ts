@@ -31,11 +31,26 @@ export function valueAt(document: unknown, names: readonly string[]): unknown {
  * @returns null when there is no number at this place.
  */
 export function numberTextAt(text: string, names: readonly string[]): string | null {
-  const keepWritten = (_name: string, value: unknown, context: { readonly source?: string }) =>
-    typeof value === 'number' ? new WrittenNumber(context.source ?? String(value)) : value
+  return numberTextIn(parseWithDigits(text), names)
+}
+
+/**
+ * Parses a JSON text so that `numberTextIn` can be asked any number of times. Costs several times what JSON.parse does.
+ *
+ * @throws SyntaxError when the text is no JSON; RangeError when it nests some thousand levels deep.
+ */
+export function parseWithDigits(text: string): unknown {
+  // A number that reads as it would be written needs no more memory than itself.
+  const keepWritten = (_name: string, value: unknown, { source }: { readonly source?: string }) =>
+    typeof value === 'number' && source !== undefined && source !== String(value) ? new WrittenNumber(source) : value
   // The types of the language do not know the context yet.
-  const document = JSON.parse(text, keepWritten as (name: string, value: unknown) => unknown)
+  return JSON.parse(text, keepWritten as (name: string, value: unknown) => unknown)
+}
+
+/** @returns the digits of the number at this place; null when there is none. */
+export function numberTextIn(document: unknown, names: readonly string[]): string | null {
   const found = valueAt(document, names)
+  if (typeof found === 'number') return String(found)
   return found instanceof WrittenNumber ? found.text : null
 }
 

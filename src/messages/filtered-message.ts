@@ -1,5 +1,5 @@
 import { textOf } from '../kernel/json.ts'
-import { valueAt } from '../kernel/json-pointer.ts'
+import { numberTextIn, parseWithDigits, valueAt } from '../kernel/json-pointer.ts'
 import { eventIdOf, eventSourceOf, eventTypeOf } from './event-defaults.ts'
 import { headerFieldsOf, type StoredMessage } from './message.ts'
 import { parsedPayload } from './payload.ts'
@@ -19,8 +19,8 @@ export interface FilteredMessage {
   headers(name: string): readonly string[]
   /** What stands at a place in the parsed payload; undefined when nothing does. */
   payloadAt(names: readonly string[]): unknown
-  /** The body, which is UTF-8 where the payload could be parsed. */
-  bodyText(): string
+  /** The digits of a number that `payloadAt` finds, as they were written. Reads the body a second time, once. */
+  numberTextAt(names: readonly string[]): string | null
 }
 
 const noBody = Buffer.alloc(0)
@@ -31,6 +31,7 @@ export function filteredMessage(message: FilterableMessage, sourceName: string):
   const extensions = once(() => extensionsOf(message))
   const headers = once(() => Map.groupBy(headerFieldsOf(message), ([name]) => name.toLowerCase()))
   const payload = once(() => (body === null ? undefined : parsedPayload({ ...message, body })))
+  const withDigits = once(() => parseWithDigits(textOf(body ?? noBody) ?? ''))
   return {
     attribute: (name) => contextAttribute(message, sourceName, name) ?? extensions().get(name) ?? null,
     headers: (name) =>
@@ -38,7 +39,7 @@ export function filteredMessage(message: FilterableMessage, sourceName: string):
         .get(name)
         ?.map(([, value]) => value) ?? [],
     payloadAt: (names) => valueAt(payload(), names),
-    bodyText: () => textOf(body ?? noBody) ?? '',
+    numberTextAt: (names) => numberTextIn(withDigits(), names),
   }
 }
 

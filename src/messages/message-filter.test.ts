@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { newMessage } from '../../test/support/recording.ts'
 import { newId } from '../kernel/ids.ts'
 import { type FilterableMessage, filteredMessage } from './filtered-message.ts'
@@ -228,4 +228,18 @@ test('whatever a sender sends, a filter decides', () => {
       expect(filter.matches(filteredMessage({ ...message, sequence: 1, ...change }, 's'))).toBeTypeOf('boolean')
     }),
   )
+})
+
+test('however many tests compare digits, a message is read twice at most: as values, and with its digits', () => {
+  const near = Array.from({ length: 99 }, (_, index) => ({
+    data: { pointer: '/n', value: rawJson(`12345678901234567${100 + index}`) },
+  }))
+  const body = Buffer.from('{"n":12345678901234567999}')
+  const parse = vi.spyOn(JSON, 'parse')
+  try {
+    expect(matches({ any: near }, { body })).toBe(false)
+    expect(parse.mock.calls.filter(([text]) => text === body.toString())).toHaveLength(2)
+  } finally {
+    parse.mockRestore()
+  }
 })

@@ -1,4 +1,4 @@
-import { numberTextAt, parseJsonPointer } from '../kernel/json-pointer.ts'
+import { parseJsonPointer } from '../kernel/json-pointer.ts'
 import { unreachable } from '../kernel/unreachable.ts'
 import type { FilteredMessage } from './filtered-message.ts'
 import { compileGlob } from './message-filter-glob.ts'
@@ -126,5 +126,5 @@ function compileData({ pointer, value }: PointerMatch): MessageTest {
   // Sixteen digits can be a safe integer's.
   if (Number.isSafeInteger(number) && /^-?\d+$/.test(digits)) return (message) => message.payloadAt(names) === number
   // What doubles do not tell apart, digits do. They are looked at in the few messages that come so near.
-  return (message) => message.payloadAt(names) === number && numberTextAt(message.bodyText(), names) === digits
+  return (message) => message.payloadAt(names) === number && message.numberTextAt(names) === digits
 }

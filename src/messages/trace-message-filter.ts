@@ -1,4 +1,4 @@
-import { numberTextAt, parseJsonPointer } from '../kernel/json-pointer.ts'
+import { parseJsonPointer } from '../kernel/json-pointer.ts'
 import { unreachable } from '../kernel/unreachable.ts'
 import type { FilteredMessage } from './filtered-message.ts'
 import { compileMessageFilter, type MessageTest, type TestPlace } from './message-filter.ts'
@@ -117,5 +117,5 @@ function foundAt({ pointer, value: wanted }: PointerMatch, message: FilteredMess
   if (typeof value === 'object' && value !== null) return 'an object'
   // A double may hide by which digit they differ.
   const isNear = isWrittenNumber(wanted) && value === Number(JSON.stringify(wanted))
-  return isNear ? numberTextAt(message.bodyText(), names) : JSON.stringify(value)
+  return isNear ? message.numberTextAt(names) : JSON.stringify(value)
 }

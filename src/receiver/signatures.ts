@@ -34,7 +34,8 @@ export function checkStandardSignature(
   { id, timestamp, body }: SignedContent,
   keys: readonly StandardKey[],
 ): SignatureCheck {
-  const signatures = header.split(' ', maxSignatures)
+  // A field that came on several lines is joined by commas.
+  const signatures = header.split(/,? /, maxSignatures)
   const content = Buffer.concat([Buffer.from(`${id}.${timestamp}.`), body])
   const tried = keys.map(({ version, key }) => {
     const candidates = candidatesOf(signatures, forms[version])

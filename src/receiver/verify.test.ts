@@ -86,6 +86,17 @@ test('while secrets rotate, one signature that holds by one secret is enough', (
   expect(judge(vector, { secrets: [otherSecret, publicKey] })).toBe('SIGNATURE_WRONG')
 })
 
+test('signatures on several lines, as servers join them, are all looked at', () => {
+  const other = v1.replace('g0', 'h0')
+  for (const lines of [
+    [v1, other],
+    [other, v1],
+  ]) {
+    expect(judge(withHeaders({ 'webhook-signature': lines.join(', ') }))).toBe('verified')
+  }
+  expect(judge(withHeaders({ 'webhook-signature': [other, other].join(', ') }))).toBe('SIGNATURE_WRONG')
+})
+
 test('header fields are read in every shape that servers give them', () => {
   const upper = Object.fromEntries(Object.entries(vector.headers).map(([name, value]) => [name.toUpperCase(), [value]]))
   for (const headers of [new Headers(vector.headers), upper]) {

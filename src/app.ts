@@ -3,16 +3,10 @@ import { createApiKeyStore, createAuthenticator } from './auth/index.ts'
 import { baseUrlOf, type Config } from './config/index.ts'
 import { registerMasterKeys } from './db/master-keys.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './db/open-database.ts'
-import { isUpToDate } from './db/orm.ts'
 import type { Sql } from './db/sql.ts'
-import { createDeliveries, createDeliveryStore, drainTask, maintainTask, releaseAllLeases } from './deliveries/index.ts'
+import { createDeliveries, createDeliveryStore, releaseAllLeases } from './deliveries/index.ts'
 import { createProbeRoom } from './diagnosis/index.ts'
-import {
-  createEndpointDirectory,
-  createEndpointStore,
-  type EndpointDirectory,
-  purgeEndpoint,
-} from './endpoints/index.ts'
+import { createEndpointDirectory, createEndpointStore, type EndpointDirectory } from './endpoints/index.ts'
 import { entities } from './entities.ts'
 import { createEventSchemas, createEventTypeStore } from './event-types/index.ts'
 import { findOpenSource, prepareFirstStart } from './first-start.ts'
@@ -47,22 +41,16 @@ import {
   sourceChannel,
 } from './live/index.ts'
 import { createMessageStore, createRecorder, fanOutTask, type Recorder } from './messages/index.ts'
-import { createOperationStore, runOperation } from './operations/index.ts'
+import { createOperationStore } from './operations/index.ts'
 import { type AddressGuard, createAddressGuard } from './outbound/address-guard.ts'
 import { createOutbound, type Outbound } from './outbound/outbound.ts'
 import { createTaskQueue, type TaskQueue } from './queue/index.ts'
+import { createReadiness } from './readiness.ts'
 import { createRefusalLog, createRefusalStore } from './refusals/index.ts'
-import { retainTask } from './retention/index.ts'
 import type { RunningApp } from './running-app.ts'
 import { createSealer, type MasterKey, type Sealer } from './secrets/index.ts'
 import { loadMasterKeyFile } from './secrets/master-key-file.ts'
-import {
-  createSourceDirectory,
-  createSourceStore,
-  ensureSystemSources,
-  ingressUrlOf,
-  purgeSource,
-} from './sources/index.ts'
+import { createSourceDirectory, createSourceStore, ensureSystemSources, ingressUrlOf } from './sources/index.ts'
 import { createGauges, createStatsFeed, createStatsStore } from './stats/index.ts'
 import { createMessageStreams, createStreamTickets } from './streams/index.ts'
 import {
@@ -71,6 +59,7 @@ import {
   createRecordSystemEvents,
   recordSystemEvents,
 } from './system-events/index.ts'
+import { tasks } from './tasks.ts'
 import { createToolbox, type Toolbox } from './toolbox.ts'
 
 /**
@@ -131,7 +120,7 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
   const isApi = config.role !== 'worker'
   if (config.role !== 'api') startWorker(config, foundation, lifecycle)
   const edge = isApi ? openEdge(config, foundation, { base, lifecycle }) : null
-  let isStarted = false
+  const readiness = createReadiness(sql)
   const server = createHttpServer({
     routes: [],
     ...edge,
@@ -140,10 +129,7 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
     tls: config.tls,
     trustedProxies: config.trustedProxies,
     version,
-    checks: [
-      { name: 'start', check: async () => checkStarted(isStarted) },
-      { name: 'database', check: () => checkDatabase(sql) },
-    ],
+    checks: readiness.checks,
     log,
     metrics: foundation.metrics,
     drainTimeoutMs: config.shutdownTimeoutMs,
@@ -156,7 +142,7 @@ async function compose(config: Config, log: Logger, lifecycle: Lifecycle): Promi
   // Not before: a start that finds its port taken must not use up the first key, whose token is told once.
   const firstAdminToken = isApi ? await prepareFirstStart({ orm, sql, sealer, epochs }) : null
   const source = isApi ? await findOpenSource(orm) : null
-  isStarted = true
+  readiness.started()
   return {
     urls: { base, graphiql: isApi ? `${base}/graphql` : null },
     firstAdminToken,
@@ -233,17 +219,6 @@ async function openFoundation({ config, log, lifecycle, stopClock }: FoundationO
   await ensureSystemSources(database.sql)
   return { log, metrics, database, sealer, guard, bus, epochs, outbound, activeEndpoints, queue, recorder }
 }
-
-const tasks = [
-  fanOutTask,
-  drainTask,
-  maintainTask,
-  retainTask,
-  runOperation,
-  recordSystemEvents,
-  purgeSource,
-  purgeEndpoint,
-]
 
 /** Fans out and delivers, and drops what is older than its rule. */
 function startWorker(config: Config, foundation: Foundation, lifecycle: Lifecycle): void {
@@ -395,14 +370,6 @@ function openRecorder({ database, bus, queue, log, metrics }: RecorderDeps): Rec
     onError: (error, messages) => log.error({ err: error, messages }, 'recording failed; senders were asked to repeat'),
     metrics,
   })
-}
-
-function checkStarted(isStarted: boolean): void {
-  if (!isStarted) throw new Error('the start is not over')
-}
-
-async function checkDatabase(sql: Sql): Promise<void> {
-  if (!(await isUpToDate(sql))) throw new Error('the database lacks migrations of this version')
 }
 
 function noticesOf(config: Config): string[] {

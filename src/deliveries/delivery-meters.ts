@@ -9,13 +9,15 @@ export interface DeliveryMeters {
   observe(batch: readonly Settlement[], results: readonly Settled[]): void
 }
 
-/** Stands for all types that are not registered, so that senders cannot make labels. */
+/** Stands for all types that are not registered, so that senders cannot make labels, and for those beyond `maxTypes`. */
 const otherTypes = 'other'
+/** Types that get a label of their own, first come first served until the process ends: projects may register any number. */
+const maxTypes = 500
 
 export function createDeliveryMeters(metrics: Registry): DeliveryMeters {
   const events = new Counter({
     name: 'webhook_events_total',
-    help: 'What happened to events, by type if it is registered (`other` if not): `received` messages, and deliveries that were `delivered`, `retrying` or `failed`.',
+    help: `What happened to events, by type if it is registered (\`other\` if not, and beyond ${maxTypes} types): \`received\` messages, and deliveries that were \`delivered\`, \`retrying\` or \`failed\`.`,
     labelNames: ['event_type', 'status'],
     registers: [metrics],
   })
@@ -43,10 +45,17 @@ export function createDeliveryMeters(metrics: Registry): DeliveryMeters {
     buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30],
     registers: [metrics],
   })
+  const types = new Set<string>()
+  const typeOf = (eventType: string | null): string => {
+    if (eventType === null || types.has(eventType)) return eventType ?? otherTypes
+    if (types.size >= maxTypes) return otherTypes
+    types.add(eventType)
+    return eventType
+  }
   return {
     arrived(arrived) {
       for (const { eventType, count } of arrived) {
-        events.inc({ event_type: eventType ?? otherTypes, status: 'received' }, count)
+        events.inc({ event_type: typeOf(eventType), status: 'received' }, count)
       }
     },
     observe(batch, results) {
@@ -56,7 +65,7 @@ export function createDeliveryMeters(metrics: Registry): DeliveryMeters {
         const outcome = byId.get(deliveryId)?.outcome
         attempts.inc({ outcome: outcome?.failure ?? 'delivered' })
         settled.inc({ status: status ?? 'stale' })
-        if (status !== null) events.inc({ event_type: eventType ?? otherTypes, status })
+        if (status !== null) events.inc({ event_type: typeOf(eventType), status })
         if (outcome !== undefined) durations.observe(outcome.durationMs / 1000)
       }
     },

@@ -118,7 +118,7 @@ async function startReceivers(chance: Chance) {
     async ordered() {
       open += 1
       if (open > 1) overlaps += 1
-      await sleep(2)
+      await sleep(10)
       open -= 1
       return chance.below(20) === 0 ? 500 : 204
     },

@@ -47,17 +47,17 @@ export function createPool(options: PoolOptions): pg.Pool {
 
 /**
  * One connection for prepared statements that find all rows by key and are so large that planning them each time would
- * cost more than running them. Their plans are made once and kept, so they must hold whatever the tables grow to: none
- * reads a table whole, nor through an index from end to end to merge it. What may still be joined by hash are rows that
- * were found by key.
+ * cost more than running them. They are planned once per connection, and again only when PostgreSQL learns something new
+ * of the tables, so the plan must hold whatever these grow to meanwhile. The settings keep it from reading one whole; an
+ * equality that a table could be joined by with a hash has to be written so that only an index serves (see settle.ts).
  */
 export function createKeyedPool(options: Omit<PoolOptions, 'max'>): pg.Pool {
-  const settings = ['plan_cache_mode = force_generic_plan', 'enable_seqscan = off', 'enable_mergejoin = off']
+  const settings = 'set plan_cache_mode = force_generic_plan; set enable_seqscan = off'
   return openPool(
     { ...options, max: 1 },
     {
       // Not as `options` of the connection: those of DATABASE_URL would take their place.
-      onConnect: (client) => client.query(settings.map((setting) => `set ${setting}`).join('; ')),
+      onConnect: (client) => client.query(settings),
     },
   )
 }

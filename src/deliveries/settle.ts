@@ -116,7 +116,7 @@ const probeSeconds = { first: 1, longest: 300 }
 // that was kept from the time when the tables were small reads them whole until they are analyzed (seen: a second for 500
 // outcomes). To plan this takes some milliseconds, several times as long as to settle one outcome. So the usual form is
 // prepared, on a connection whose settings make the plan hold (`createKeyedPool`). Rows to be updated are compared with
-// `any(array[…])`: PostgreSQL takes such a comparison to the index, and cannot read the table whole to join it by hash.
+// `any(array[…])`: an index serves such a comparison, but no hash or merge join, which would read the table whole.
 const statements = {
   skip: { some: skipping('some'), none: skipping('none') },
   wait: { some: waiting('some'), none: waiting('none') },

@@ -33,12 +33,13 @@ export async function ensureSystemSources(sql: Sql): Promise<void> {
 }
 
 /**
- * SQL: whether it is a built-in source. What reaches all sources reaches all but that one, which has to be named.
+ * SQL: whether it is a built-in source. What reaches all sources reaches all but that one, which has to be named. A value
+ * and no `exists`, since that may be joined, and all built-in sources be read for one. Index: sources_pkey.
  *
  * @param id SQL for the source's id.
  */
 export function isSystemSource(id: string): string {
-  return `exists (select from sources as b where b.id = ${id} and b.is_system)`
+  return `coalesce((select b.is_system from sources as b where b.id = ${id}), false)`
 }
 
 /** @param field of the input, which held the id. */

@@ -4,6 +4,7 @@ import { createPool } from '../../src/db/pool.ts'
 import { type Sql, sqlOfPool } from '../../src/db/sql.ts'
 import { findFreePort } from '../../src/http/index.ts'
 import { generateMasterKey } from '../../src/secrets/index.ts'
+import { countsOf, expectExact } from '../support/counted.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { startGatewayProcess } from '../support/gateway-process.ts'
 import { createEndpoint, createSource, graphql } from '../support/graphql-client.ts'
@@ -14,7 +15,8 @@ import { seed, timeoutMs, rounds as usualRounds } from './settings.ts'
 
 /*
  * Workers on one PostgreSQL, without Redis, are killed at random while they deliver to endpoints of every kind, and while
- * replays and retries of many run. In the end every delivery has been accepted by its receiver or is exhausted.
+ * replays and retries of many run. In the end every delivery has been accepted by its receiver or is exhausted, all of it
+ * was counted once, and each that was given up was told of once.
  */
 
 /** One shows little. */
@@ -41,9 +43,14 @@ test(
     }
     receiver.comeBack()
     await world.ask('ResumeEndpointInput', 'resumeEndpoint', { id: endpoints.dead })
-    await until(() => openWork(world.sql), { deliveries: 0, operations: 0 }, { timeoutMs: endMs, everyMs: 200 })
+    await until(
+      () => openWork(world.sql),
+      { deliveries: 0, operations: 0, events: 0 },
+      { timeoutMs: endMs, everyMs: 200 },
+    )
     await expectAllEnded(world.sql, endpoints, new Set(acknowledged))
     await expectAllTold(world.sql, receiver)
+    await expectAllCounted(world.sql)
     expect(receiver.overlaps()).toBe(0)
     expectInOrder(await world.sql.query(orderText, [endpoints.ordered]), receiver.accepted)
   },
@@ -163,13 +170,21 @@ async function beginOperations({ ask, sourceId }: World, endpoints: Endpoints, c
   })
 }
 
-async function openWork(sql: Sql): Promise<{ deliveries: number; operations: number } | undefined> {
-  const [row] = await sql.query<{ deliveries: number; operations: number }>(
+interface OpenWork {
+  readonly deliveries: number
+  readonly operations: number
+  /** That nobody was told of yet. */
+  readonly events: number
+}
+
+async function openWork(sql: Sql): Promise<OpenWork | undefined> {
+  const [row] = await sql.query<OpenWork>(
     `select (select count(*)::int
                from source_heads as h
                join fan_out_marks as m on m.source_id = h.source_id and m.fanned_out_to < h.last_sequence)
             + (select count(*)::int from deliveries where next_attempt_at is not null) as deliveries,
-            (select count(*)::int from operations where finished_at is null) as operations`,
+            (select count(*)::int from operations where finished_at is null) as operations,
+            (select count(*)::int from system_events) as events`,
   )
   return row
 }
@@ -215,6 +230,29 @@ async function expectAllTold(sql: Sql, { requests, accepted }: Receivers): Promi
   expect(deliveries.filter(({ id, status }) => (status === 'delivered') !== told.has(id))).toEqual([])
   const messages = new Map(deliveries.map(({ id, messageId }) => [id, messageId]))
   expect(requests.filter((one) => messages.get(deliveryOf(one)) !== one.headers['webhook-id'])).toEqual([])
+}
+
+/** What was tried afresh may have failed again, and is then counted and told of again: for each time by another attempt. */
+async function expectAllCounted(sql: Sql): Promise<void> {
+  await expectExact(sql)
+  const [all] = await sql.query<{ projectId: string; messages: number; told: number; attempts: number }>(
+    `select m.project_id as "projectId", count(*)::int as messages,
+            count(*) filter (where m.event_type = 'hookline.delivery.exhausted')::int as told,
+            count(distinct a.id)::int as attempts
+       from messages as m
+       left join lateral (
+         select convert_from(m.body, 'UTF8')::json -> 'lastAttempt' ->> 'id' as id
+          where m.event_type = 'hookline.delivery.exhausted') as a on true
+      group by m.project_id`,
+  )
+  if (all === undefined) throw new Error('there are no messages')
+  const { received, failed } = await countsOf(sql, all.projectId)
+  expect({ received, failed, attempts: failed }).toEqual({
+    received: all.messages,
+    failed: all.told,
+    attempts: all.attempts,
+  })
+  expect(failed).toBeGreaterThan(0)
 }
 
 // Replays come in between.

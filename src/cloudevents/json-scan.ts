@@ -18,8 +18,22 @@ const closeBrace = 0x7d
  * @returns where the value ends; null when there is none, or not a whole one.
  */
 export function skipValue(text: string, start: number): number | null {
+  const scan = scanValue(text, start)
+  for (let step = scan.next(); ; step = scan.next()) if (step.done) return step.value
+}
+
+/** Large enough that stopping costs nothing, small enough that it is done within a millisecond or so. */
+const pieceCharacters = 65_536
+
+/** As `skipValue`, but stops now and then, so that others can have their turn; not within a string. */
+export function* scanValue(text: string, start: number): Generator<void, number | null, void> {
   const open = new OpenBrackets()
+  let pauseAt = start + pieceCharacters
   for (let at: number | null = start; at !== null; ) {
+    if (at > pauseAt) {
+      yield
+      pauseAt = at + pieceCharacters
+    }
     const closer = closerOf(text.charCodeAt(at))
     const inside: number = closer === 0 ? at : skipSpace(text, at + 1)
     if (closer !== 0 && text.charCodeAt(inside) !== closer) {

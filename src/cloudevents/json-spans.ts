@@ -1,4 +1,5 @@
-import { skipColon, skipSpace, skipString, skipValue } from './json-scan.ts'
+import { createTurns } from '../kernel/turn.ts'
+import { scanValue, skipColon, skipSpace, skipString, skipValue } from './json-scan.ts'
 
 /*
  * Finds where the members of an object, or the items of a list, stand in a JSON text, and proves that the text is JSON
@@ -56,10 +57,13 @@ export function* itemsOf<Item extends Span>(
   return end !== null && isEnd(text, end)
 }
 
-/** Whether the text is exactly one JSON value, with white space around it. */
-export function isJsonText(text: string): boolean {
-  const end = skipValue(text, skipSpace(text, 0))
-  return end !== null && isEnd(text, end)
+/** Whether the text is exactly one JSON value, with white space around it. Of a long one others have their turn. */
+export async function isJsonText(text: string): Promise<boolean> {
+  const turns = createTurns()
+  const scan = scanValue(text, skipSpace(text, 0))
+  let step = scan.next()
+  for (; !step.done; step = scan.next()) await turns()
+  return step.value !== null && isEnd(text, step.value)
 }
 
 /** The first character that is no white space: what kind of value it is. */

@@ -15,11 +15,11 @@ const dataMember = Buffer.from(',"data":')
 const end = Buffer.from('}')
 
 /** The body of an event in structured mode. @see JSON Event Format for CloudEvents 1.0.2, section 3 */
-export function writeStructured(context: EventContext, data: Buffer): Buffer {
+export async function writeStructured(context: EventContext, data: Buffer): Promise<Buffer> {
   const attributes = Object.fromEntries(attributesOf(context))
   const head = JSON.stringify(attributes).slice(0, -1)
   if (data.length === 0) return Buffer.from(`${head}}`)
-  if (isJsonData(data, context.dataContentType)) return Buffer.concat([Buffer.from(head), dataMember, data, end])
+  if (await isJsonData(data, context.dataContentType)) return Buffer.concat([Buffer.from(head), dataMember, data, end])
   return Buffer.from(`${head},"data_base64":"${data.toString('base64')}"}`)
 }
 
@@ -34,11 +34,15 @@ export function binaryHeaders(context: EventContext): [name: string, value: stri
     .map(([name, value]) => [`ce-${name}`, encodeHeaderValue(String(value))])
 }
 
-/** Whether the bytes are what their type says: exactly one JSON value in UTF-8, which may stand in another. */
-export function isJsonData(data: Buffer, contentType: string | null): boolean {
+/**
+ * Whether the bytes are what their type says: exactly one JSON value in UTF-8, which may stand in another. While it looks
+ * through large ones, others have their turn.
+ */
+export async function isJsonData(data: Buffer, contentType: string | null): Promise<boolean> {
   const type = parseMediaType(contentType ?? '')
   if (type === null || !isJsonType(type)) return false
-  return ['utf-8', 'utf8', 'us-ascii', null].includes(type.charset) && isUtf8(data) && isJsonText(data.toString())
+  const isText = ['utf-8', 'utf8', 'us-ascii', null].includes(type.charset) && isUtf8(data)
+  return isText && (await isJsonText(data.toString()))
 }
 
 function attributesOf({ extensions, ...context }: EventContext): [name: string, value: AttributeValue][] {

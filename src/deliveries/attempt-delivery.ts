@@ -57,7 +57,7 @@ export async function attemptDelivery(deps: AttemptDeps, input: AttemptInput): P
 async function send({ outbound, userAgent, log }: AttemptDeps, input: AttemptInput): Promise<AttemptOutcome> {
   const startedAt = new Date()
   try {
-    return await outbound.request(requestOf({ ...input, userAgent, nowMs: startedAt.getTime() }))
+    return await outbound.request(await requestOf({ ...input, userAgent, nowMs: startedAt.getTime() }))
   } catch (error) {
     input.signal.throwIfAborted()
     log.error({ err: error, deliveryId: input.delivery.id }, 'a delivery could not be sent')

@@ -32,23 +32,23 @@ const event: SentMessage = {
 }
 
 /** As a receiver's SDK sees it; strictly checked. */
-function sdkEventOf(message: SentMessage, format: PayloadFormat) {
-  const { headers, body } = payloadOf(message, format)
+async function sdkEventOf(message: SentMessage, format: PayloadFormat) {
+  const { headers, body } = await payloadOf(message, format)
   const read = HTTP.toEvent({ headers: Object.fromEntries(headers), body: body.toString() })
   if (!(read instanceof CloudEvent)) throw new Error('not one event')
   expect(read.validate()).toBe(true)
   return read
 }
 
-function textOf(message: SentMessage, format: PayloadFormat): string {
-  return payloadOf(message, format).body.toString()
+async function textOf(message: SentMessage, format: PayloadFormat): Promise<string> {
+  return (await payloadOf(message, format)).body.toString()
 }
 
 describe('CloudEvents', () => {
   test.each(['cloudevents-structured', 'cloudevents-binary'] as const)(
     'a %s event arrives in the official SDK with all its attributes',
-    (format) => {
-      expect(sdkEventOf(event, format).toJSON()).toEqual({
+    async (format) => {
+      expect((await sdkEventOf(event, format)).toJSON()).toEqual({
         specversion: '1.0',
         id: 'e-1',
         source: 'https://shop.example/orders',
@@ -68,8 +68,8 @@ describe('CloudEvents', () => {
 
   test.each(['cloudevents-structured', 'cloudevents-binary'] as const)(
     'a plain webhook is a valid %s event of its source',
-    (format) => {
-      expect(sdkEventOf(webhook, format).toJSON()).toEqual({
+    async (format) => {
+      expect((await sdkEventOf(webhook, format)).toJSON()).toEqual({
         specversion: '1.0',
         id: 'msg_1',
         source: '/sources/inbox',
@@ -81,14 +81,14 @@ describe('CloudEvents', () => {
     },
   )
 
-  test('content types are those of the HTTP binding', () => {
-    expect(payloadOf(event, 'cloudevents-structured').headers).toEqual([
+  test('content types are those of the HTTP binding', async () => {
+    expect((await payloadOf(event, 'cloudevents-structured')).headers).toEqual([
       ['content-type', 'application/cloudevents+json; charset=utf-8'],
     ])
-    const names = payloadOf(event, 'cloudevents-binary').headers.map(([name]) => name)
-    expect(payloadOf(event, 'cloudevents-binary').headers).toContainEqual(['content-type', 'application/json'])
+    const names = (await payloadOf(event, 'cloudevents-binary')).headers.map(([name]) => name)
+    expect((await payloadOf(event, 'cloudevents-binary')).headers).toContainEqual(['content-type', 'application/json'])
     expect(names).not.toContain('ce-datacontenttype')
-    expect(payloadOf({ ...webhook, contentType: null }, 'cloudevents-binary').headers).toContainEqual([
+    expect((await payloadOf({ ...webhook, contentType: null }, 'cloudevents-binary')).headers).toContainEqual([
       'content-type',
       'application/octet-stream',
     ])
@@ -102,33 +102,33 @@ describe('CloudEvents', () => {
     ['JSON that is not UTF-8', 'application/json', Buffer.from([0x22, 0xff, 0x22])],
     ['two JSON values', 'application/json', Buffer.from('1 2')],
     ['bytes of no known type', null, Buffer.from('{}')],
-  ])('%s goes into a structured event in base64, and comes out the same', (_name, contentType, body) => {
+  ])('%s goes into a structured event in base64, and comes out the same', async (_name, contentType, body) => {
     const message = { ...webhook, contentType, body }
-    const shown = JSON.parse(textOf(message, 'cloudevents-structured'))
+    const shown = JSON.parse(await textOf(message, 'cloudevents-structured'))
     expect(shown).toMatchObject({ data_base64: body.toString('base64') })
     expect(shown).not.toHaveProperty('data')
     expect(shown.datacontenttype).toBe(contentType ?? undefined)
-    expect(sdkEventOf(message, 'cloudevents-structured').type).toBe('webhook')
+    expect((await sdkEventOf(message, 'cloudevents-structured')).type).toBe('webhook')
   })
 
-  test('an event without data has none, and a content type that is none is left out of the attributes', () => {
+  test('an event without data has none, and a content type that is none is left out of the attributes', async () => {
     const shown = JSON.parse(
-      textOf({ ...webhook, body: Buffer.alloc(0), contentType: 'json' }, 'cloudevents-structured'),
+      await textOf({ ...webhook, body: Buffer.alloc(0), contentType: 'json' }, 'cloudevents-structured'),
     )
     expect(Object.keys(shown).sort()).toEqual(['id', 'source', 'specversion', 'time', 'type'])
   })
 
-  test('attributes stand in headers as the specification encodes them', () => {
+  test('attributes stand in headers as the specification encodes them', async () => {
     const message = { ...event, eventSubject: 'Euro € 😀', eventExtensions: '{"quote":"\\"100%\\""}' }
-    const { headers } = payloadOf(message, 'cloudevents-binary')
+    const { headers } = await payloadOf(message, 'cloudevents-binary')
     expect(headers).toContainEqual(['ce-subject', 'Euro%20%E2%82%AC%20%F0%9F%98%80'])
     expect(headers).toContainEqual(['ce-quote', '%22100%25%22'])
   })
 
-  test('what was mapped from a body but no attribute may hold does not make the event invalid', () => {
+  test('what was mapped from a body but no attribute may hold does not make the event invalid', async () => {
     const message = { ...webhook, eventType: 'a\u0000b\u0085\uffff' }
-    expect(sdkEventOf(message, 'cloudevents-structured').type).toBe('a\ufffdb\ufffd\ufffd')
-    expect(payloadOf(message, 'cloudevents-binary').headers).toContainEqual([
+    expect((await sdkEventOf(message, 'cloudevents-structured')).type).toBe('a\ufffdb\ufffd\ufffd')
+    expect((await payloadOf(message, 'cloudevents-binary')).headers).toContainEqual([
       'ce-type',
       'a%EF%BF%BDb%EF%BF%BD%EF%BF%BD',
     ])
@@ -149,35 +149,39 @@ describe('an event that came in as a structured CloudEvent', () => {
     eventTime: new Date('2026-11-21T23:31:00.123Z'),
   }
 
-  test('goes on in structured mode byte for byte', () => {
-    const payload = payloadOf(message, 'cloudevents-structured')
+  test('goes on in structured mode byte for byte', async () => {
+    const payload = await payloadOf(message, 'cloudevents-structured')
     expect(payload.body.equals(body)).toBe(true)
     expect(payload.headers).toEqual([['content-type', 'Application/CloudEvents+JSON']])
   })
 
-  test('goes on in the other forms with its own data', () => {
-    const binary = payloadOf(message, 'cloudevents-binary')
+  test('goes on in the other forms with its own data', async () => {
+    const binary = await payloadOf(message, 'cloudevents-binary')
     expect(binary.body.toString()).toBe('Grüße')
     expect(binary.headers).toContainEqual(['content-type', 'text/plain'])
     expect(binary.headers).toContainEqual(['ce-id', 'e-1'])
     const data = Buffer.from('Grüße').toString('base64')
-    expect(JSON.parse(textOf(message, 'envelope'))).toMatchObject({ data, data_encoding: 'base64', source: '/shop' })
+    expect(JSON.parse(await textOf(message, 'envelope'))).toMatchObject({
+      data,
+      data_encoding: 'base64',
+      source: '/shop',
+    })
   })
 
-  test('has the type that the owner of its source maps', () => {
+  test('has the type that the owner of its source maps', async () => {
     const mapped = { ...message, eventType: 'mapped' }
-    expect(sdkEventOf(mapped, 'cloudevents-structured')).toMatchObject({ id: 'e-1', type: 'mapped' })
+    expect(await sdkEventOf(mapped, 'cloudevents-structured')).toMatchObject({ id: 'e-1', type: 'mapped' })
   })
 
-  test('stays whole where it is the data of another event', () => {
+  test('stays whole where it is the data of another event', async () => {
     const outer = { ...message, eventSource: '/outer', eventId: 'o-1' }
-    expect(payloadOf(outer, 'cloudevents-binary').body.equals(body)).toBe(true)
+    expect((await payloadOf(outer, 'cloudevents-binary')).body.equals(body)).toBe(true)
   })
 })
 
 describe('the envelope', () => {
-  test('holds what it says, under the id of the message', () => {
-    expect(JSON.parse(textOf(event, 'envelope'))).toEqual({
+  test('holds what it says, under the id of the message', async () => {
+    expect(JSON.parse(await textOf(event, 'envelope'))).toEqual({
       id: 'msg_1',
       event_type: 'order.created',
       data: { hello: 'world' },
@@ -185,8 +189,8 @@ describe('the envelope', () => {
       source: 'https://shop.example/orders',
       version: '1.0',
     })
-    expect(payloadOf(event, 'envelope').headers).toEqual([['content-type', 'application/json']])
-    expect(JSON.parse(textOf({ ...webhook, body: Buffer.alloc(0) }, 'envelope'))).toEqual({
+    expect((await payloadOf(event, 'envelope')).headers).toEqual([['content-type', 'application/json']])
+    expect(JSON.parse(await textOf({ ...webhook, body: Buffer.alloc(0) }, 'envelope'))).toEqual({
       id: 'msg_1',
       event_type: 'webhook',
       data: null,
@@ -196,9 +200,9 @@ describe('the envelope', () => {
     })
   })
 
-  test('holds what is not JSON in base64, and says so', () => {
+  test('holds what is not JSON in base64, and says so', async () => {
     const body = Buffer.from([0xff, 0x00])
-    expect(JSON.parse(textOf({ ...webhook, contentType: 'image/png', body }, 'envelope'))).toMatchObject({
+    expect(JSON.parse(await textOf({ ...webhook, contentType: 'image/png', body }, 'envelope'))).toMatchObject({
       data: '/wA=',
       data_encoding: 'base64',
     })
@@ -211,26 +215,26 @@ describe('bytes', () => {
     ' {"a" : -0, "a" : 1e2, "__proto__": {"x": 0.1000}} \n',
     '"\\u0000\\ud800"',
     `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
-  ])('JSON goes into every form as it was written: %#', (json) => {
+  ])('JSON goes into every form as it was written: %#', async (json) => {
     const message = { ...webhook, body: Buffer.from(json) }
-    expect(textOf(message, 'exact')).toBe(json)
-    expect(textOf(message, 'cloudevents-binary')).toBe(json)
-    expect(textOf(message, 'cloudevents-structured').endsWith(`,"data":${json}}`)).toBe(true)
-    expect(textOf(message, 'envelope')).toContain(`,"data":${json},"timestamp":`)
+    expect(await textOf(message, 'exact')).toBe(json)
+    expect(await textOf(message, 'cloudevents-binary')).toBe(json)
+    expect((await textOf(message, 'cloudevents-structured')).endsWith(`,"data":${json}}`)).toBe(true)
+    expect(await textOf(message, 'envelope')).toContain(`,"data":${json},"timestamp":`)
   })
 
-  test('whatever is sent as a CloudEvent is read as the same event', () => {
+  test('whatever is sent as a CloudEvent is read as the same event', async () => {
     const texts = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => text.isWellFormed())
     const bodies = fc.oneof(
       fc.uint8Array({ minLength: 1 }).map((bytes) => Buffer.from(bytes)),
       fc.json().map((json) => Buffer.from(json)),
     )
     const types = fc.constantFrom('application/json', 'text/plain', 'application/vnd.a+json; charset="utf-8"')
-    fc.assert(
-      fc.property(texts, texts, bodies, types, (type, tenant, body, contentType) => {
+    await fc.assert(
+      fc.asyncProperty(texts, texts, bodies, types, async (type, tenant, body, contentType) => {
         const message = { ...event, eventType: type, eventExtensions: JSON.stringify({ tenant }), body, contentType }
-        const structured = payloadOf(message, 'cloudevents-structured')
-        const binary = payloadOf(message, 'cloudevents-binary')
+        const structured = await payloadOf(message, 'cloudevents-structured')
+        const binary = await payloadOf(message, 'cloudevents-binary')
         const readings = [
           parseStructured(structured.body, 'application/cloudevents+json'),
           parseBinary(binary.body, contentType, binary.headers.flat()),
@@ -246,5 +250,18 @@ describe('bytes', () => {
       }),
       { numRuns: 50 },
     )
+  })
+
+  test('while a body of 8 MB is looked through, others have their turn', async () => {
+    const body = Buffer.from(`[${'1,'.repeat(4_000_000)}1]`)
+    for (const format of ['cloudevents-structured', 'envelope'] as const) {
+      let turns = 0
+      const counting = setInterval(() => {
+        turns += 1
+      })
+      const sent = await payloadOf({ ...webhook, body }, format).finally(() => clearInterval(counting))
+      expect(sent.body.includes(body)).toBe(true)
+      expect(turns).toBeGreaterThan(1)
+    }
   })
 })

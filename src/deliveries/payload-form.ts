@@ -56,16 +56,17 @@ export interface Payload {
   readonly body: Buffer
 }
 
-export function payloadOf(message: SentMessage, format: PayloadFormat): Payload {
+/** Large bodies are looked through in turns with everybody else. */
+export async function payloadOf(message: SentMessage, format: PayloadFormat): Promise<Payload> {
   switch (format) {
     case 'exact':
       return payload(message.contentType, message.body)
     case 'cloudevents-structured':
-      return structuredPayload(message)
+      return await structuredPayload(message)
     case 'cloudevents-binary':
       return binaryPayload(message)
     case 'envelope':
-      return payload('application/json', envelopeOf(message))
+      return payload('application/json', await envelopeOf(message))
     default:
       return unreachable(format)
   }
@@ -75,10 +76,11 @@ function payload(contentType: string | null, body: Buffer, headers: readonly Hea
   return { headers: [['content-type', contentType ?? 'application/octet-stream'], ...headers], body }
 }
 
-function structuredPayload(message: SentMessage): Payload {
+async function structuredPayload(message: SentMessage): Promise<Payload> {
   const { data, contentType, isWhole } = eventDataOf(message)
   if (isWhole) return payload(message.contentType, message.body)
-  return payload('application/cloudevents+json; charset=utf-8', writeStructured(contextOf(message, contentType), data))
+  const event = await writeStructured(contextOf(message, contentType), data)
+  return payload('application/cloudevents+json; charset=utf-8', event)
 }
 
 function binaryPayload(message: SentMessage): Payload {
@@ -90,7 +92,7 @@ function binaryPayload(message: SentMessage): Payload {
 const envelopeVersion = '1.0'
 
 /** `id` is the message's, as in `webhook-id`. What is not JSON is text in base64, and `data_encoding` says so. */
-function envelopeOf(message: SentMessage): Buffer {
+async function envelopeOf(message: SentMessage): Promise<Buffer> {
   const { data, contentType } = eventDataOf(message)
   const head = JSON.stringify({ id: message.id, event_type: eventTypeOf(message) })
   const tail = JSON.stringify({
@@ -100,14 +102,14 @@ function envelopeOf(message: SentMessage): Buffer {
   })
   return Buffer.concat([
     Buffer.from(`${head.slice(0, -1)},"data":`),
-    ...envelopeData(data, contentType),
+    ...(await envelopeData(data, contentType)),
     Buffer.from(`,${tail.slice(1)}`),
   ])
 }
 
-function envelopeData(data: Buffer, contentType: string | null): Buffer[] {
+async function envelopeData(data: Buffer, contentType: string | null): Promise<Buffer[]> {
   if (data.length === 0) return [Buffer.from('null')]
-  if (isJsonData(data, contentType)) return [data]
+  if (await isJsonData(data, contentType)) return [data]
   return [Buffer.from(`"${data.toString('base64')}","data_encoding":"base64"`)]
 }
 

@@ -68,7 +68,9 @@ async function received(change: Partial<RequestTarget>, attemptNumber = 1): Prom
   const delivery = { id: 'dlv_1', attemptNumber, message } as const
   const signal = new AbortController().signal
   const nowMs = Date.now()
-  const outcome = await outbound.request(requestOf({ endpoint, delivery, userAgent: 'Hookline/1', signal, nowMs }))
+  const outcome = await outbound.request(
+    await requestOf({ endpoint, delivery, userAgent: 'Hookline/1', signal, nowMs }),
+  )
   expect(outcome.failure).toBeNull()
   const request = receiver.requests.at(-1)
   if (request === undefined) throw new Error('nothing arrived')
@@ -198,8 +200,8 @@ test.each([
   ['a'.repeat(2_048), 'a'.repeat(2_048)],
   ['ë'.repeat(1_000), undefined],
   [null, undefined],
-])('a type is encoded for its header, and left out where it is too long or not known', (eventType, value) => {
-  const { headers } = requestOf({
+])('a type is encoded for its header, and left out where it is too long or not known', async (eventType, value) => {
+  const { headers } = await requestOf({
     endpoint: {
       url: receiver.url,
       method: 'POST',

@@ -36,10 +36,10 @@ export interface RequestInput {
 }
 
 /** The request of one attempt. Pure: no clock, no I/O. */
-export function requestOf(input: RequestInput): OutboundRequest & { readonly body: Buffer } {
+export async function requestOf(input: RequestInput): Promise<OutboundRequest & { readonly body: Buffer }> {
   const { endpoint, delivery, userAgent, signal, nowMs, isTest = false } = input
   const { message } = delivery
-  const { headers, body } = payloadOf(message, endpoint.payloadFormat)
+  const { headers, body } = await payloadOf(message, endpoint.payloadFormat)
   const signed = {
     messageId: message.id,
     deliveryId: delivery.id,

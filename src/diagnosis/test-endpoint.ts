@@ -49,7 +49,7 @@ async function attempt(
   // Receivers of the plain form know what comes by the delivery's id.
   const delivery = { id: newId('dlv'), attemptNumber: 1, message }
   const signal = new AbortController().signal
-  const request = requestOf({ endpoint: active, delivery, userAgent, signal, nowMs: now.getTime(), isTest: true })
+  const request = await requestOf({ endpoint: active, delivery, userAgent, signal, nowMs: now.getTime(), isTest: true })
   const { startedAt, durationMs, response, failure, failureDetail } = await outbound.request(request)
   return {
     id: newId('att'),

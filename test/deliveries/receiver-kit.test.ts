@@ -16,7 +16,7 @@ interface Sent {
 }
 
 /** The gateway's request for an event, as a server's framework hands it over. */
-function send({ format, secret, eventType = 'order.created' }: Sent) {
+async function send({ format, secret, eventType = 'order.created' }: Sent) {
   const { scheme, key } = signingKeyOf(secret)
   const message = {
     id: messageId,
@@ -32,7 +32,7 @@ function send({ format, secret, eventType = 'order.created' }: Sent) {
     eventExtensions: null,
     sourceName: 'inbox',
   }
-  const request = requestOf({
+  const request = await requestOf({
     endpoint: {
       url: 'https://receiver.example/hooks',
       method: 'POST',
@@ -59,9 +59,9 @@ function verifierOptions(secret: string): VerifierOptions {
 
 test.each(payloadFormats.flatMap((format) => schemes.map((scheme) => ({ format, scheme }))))(
   'the kit takes what the gateway sends as $format, signed by $scheme',
-  ({ format, scheme }) => {
+  async ({ format, scheme }) => {
     const secret = generateSigningSecret(scheme)
-    const verification = createVerifier(verifierOptions(secret))(send({ format, secret }))
+    const verification = createVerifier(verifierOptions(secret))(await send({ format, secret }))
     if (verification.kind === 'refused') throw new Error(verification.detail)
     const { event } = verification
     expect([event.id, event.header('hookline-attempt')]).toEqual([messageId, '2'])
@@ -70,19 +70,30 @@ test.each(payloadFormats.flatMap((format) => schemes.map((scheme) => ({ format, 
     expect(event.type).toBe('order.created')
 
     const otherSecret = generateSigningSecret(scheme)
-    const other = createVerifier(verifierOptions(otherSecret))(send({ format, secret }))
+    const other = createVerifier(verifierOptions(otherSecret))(await send({ format, secret }))
     expect(other).toMatchObject({ kind: 'refused', code: 'SIGNATURE_WRONG' })
   },
 )
 
 test.each(['plain-sha256', 'standard-webhooks'] as const)(
   'a type of any characters arrives as it is, by %s',
-  (scheme) => {
+  async (scheme) => {
     const eventType = 'größe "100%" 😀'
     const secret = generateSigningSecret(scheme)
     const verification = createVerifier(verifierOptions(secret))(
-      send({ format: 'cloudevents-binary', secret, eventType }),
+      await send({ format: 'cloudevents-binary', secret, eventType }),
     )
     expect(verification).toMatchObject({ kind: 'verified', event: { type: eventType } })
+  },
+)
+
+test.each(['cloudevents-structured', 'envelope'] as const)(
+  'of the form %s the type that is signed in the body wins over a header that somebody changed',
+  async (format) => {
+    const secret = generateSigningSecret('standard-webhooks')
+    const { headers, body } = await send({ format, secret })
+    const changed = { ...headers, 'hookline-event-type': 'order.canceled', 'x-webhook-event': 'order.canceled' }
+    const verification = createVerifier({ secrets: [secret] })({ headers: changed, body })
+    expect(verification).toMatchObject({ kind: 'verified', event: { type: 'order.created' } })
   },
 )

@@ -69,3 +69,27 @@ test('asked often, the database is asked now and then; without it the others are
   createGauges({ sql: { query }, metrics: others, log })
   expect(await others.metrics()).toContain('webhook_queue_size Nan')
 })
+
+test('what metrics cost does not grow with the deliveries that are over, though much waited just now', async () => {
+  const projectId = await world.createProject()
+  const { id } = await world.createEndpoint(projectId, 'http://127.0.0.1/')
+  await world.sql.query(
+    `insert into deliveries (id, project_id, source_id, sequence, message_id, endpoint_id, status, next_attempt_at,
+                             created_at, updated_at)
+     select 'dlv_o' || n, $1, 's', n, 'o' || n, $2, 'pending', now(), now(), now() from generate_series(1, 20000) as n`,
+    [projectId, id],
+  )
+  await world.sql.query(`analyze deliveries`)
+  await world.sql.query(`update deliveries set status = 'delivered', next_attempt_at = null`)
+  const plans: string[] = []
+  const query: typeof world.sql.query = async (text, values) => {
+    plans.push(JSON.stringify(await world.sql.query(`explain (format json) ${text}`, values)))
+    return await world.sql.query(text, values)
+  }
+  const metrics = new Registry()
+  createGauges({ sql: { query }, metrics, log })
+  expect(await valuesOf(metrics)).toMatchObject({ webhook_queue_size: 0 })
+  expect(plans).toHaveLength(1)
+  expect(plans[0]).toContain('deliveries_due_index')
+  expect(plans[0]).not.toMatch(/"Node Type":\s*"Seq Scan"[^{}]*"Relation Name":\s*"deliveries"/)
+})

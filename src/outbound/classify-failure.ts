@@ -13,6 +13,10 @@ const FAILURE_BY_CODE: ReadonlyMap<string, AttemptFailure> = new Map<string, Att
   ['EPERM', 'CONNECTION_REFUSED'],
   ['UND_ERR_CONNECT_TIMEOUT', 'CONNECTION_TIMEOUT'],
   ['UND_ERR_HEADERS_OVERFLOW', 'RESPONSE_INVALID'],
+  // Before the status line counts, that is: two lengths, or a length beside chunks.
+  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'RESPONSE_INVALID'],
+  // undici asserts that a status is one.
+  ['ERR_ASSERTION', 'RESPONSE_INVALID'],
   ['CERT_HAS_EXPIRED', 'TLS_EXPIRED'],
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'TLS_WRONG_HOST'],
   ['HOSTNAME_MISMATCH', 'TLS_WRONG_HOST'],
@@ -55,6 +59,7 @@ export function describeFailure(error: Error): string {
 
 // OpenSSL's own message is a dump with addresses and source lines; what it means stands apart.
 function messageOf(error: Error): string {
+  if (codeOf(error) === 'ERR_ASSERTION') return 'the status line is none of HTTP/1.1'
   return 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message
 }
 

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createPayload } from './payload.ts'
 
 const textAt = (text: string | Buffer, pointer: string) => createPayload(Buffer.from(text)).textAt(pointer)
@@ -65,4 +65,16 @@ test.each<[string, string | Buffer]>([
   expect(payload.json()).toBeUndefined()
   expect(payload.textAt('/a')).toBeNull()
   expect(payload.textAt('')).toBeNull()
+})
+
+test('however many places hold numbers of many digits, the text is read twice at most', () => {
+  const text = '{"a":12345678901234567890,"b":1.50,"c":-0.0}'
+  const parse = vi.spyOn(JSON, 'parse')
+  try {
+    const payload = createPayload(Buffer.from(text))
+    expect(['/a', '/b', '/c'].map(payload.textAt)).toEqual(['12345678901234567890', '1.50', '0'])
+    expect(parse.mock.calls.filter(([parsed]) => parsed === text)).toHaveLength(2)
+  } finally {
+    parse.mockRestore()
+  }
 })

@@ -1,5 +1,5 @@
 import { parseJson, textOf } from '../kernel/json.ts'
-import { numberTextAt, parseJsonPointer, valueAt } from '../kernel/json-pointer.ts'
+import { numberTextIn, parseJsonPointer, parseWithDigits, valueAt } from '../kernel/json-pointer.ts'
 
 /** A body as JSON: read when it is first asked for, and once. */
 export interface Payload {
@@ -16,6 +16,7 @@ export interface Payload {
 export function createPayload(body: Buffer): Payload {
   let text: string | null | undefined
   let value: unknown
+  let withDigits: unknown
   const json = (): unknown => {
     if (text !== undefined) return value
     text = body.length === 0 ? null : textOf(body)
@@ -34,7 +35,10 @@ export function createPayload(body: Buffer): Payload {
         case 'boolean':
           return String(found)
         case 'number':
-          return Number.isSafeInteger(found) ? String(found) : numberTextAt(text ?? '', names)
+          if (Number.isSafeInteger(found)) return String(found)
+          // Reading the text for its digits takes long: once is enough for all places.
+          withDigits ??= parseWithDigits(text ?? '')
+          return numberTextIn(withDigits, names)
         default:
           return null
       }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { numberTextAt, parseJsonPointer, valueAt } from './json-pointer.ts'
+import { numberTextIn, parseJsonPointer, parseWithDigits, valueAt } from './json-pointer.ts'
 
 // RFC 6901, section 5.
 const text = `{
@@ -49,5 +49,5 @@ test.each([
   ['{"a":"1"}', ['a'], null],
   ['[]', ['0'], null],
 ])('the digits that stand in %s', (json, names, digits) => {
-  expect(numberTextAt(json, names)).toBe(digits)
+  expect(numberTextIn(parseWithDigits(json), names)).toBe(digits)
 })

@@ -26,15 +26,6 @@ export function valueAt(document: unknown, names: readonly string[]): unknown {
 }
 
 /**
- * What stands in a JSON text where `valueAt` finds a number, digit by digit. The text is read a second time for it.
- *
- * @returns null when there is no number at this place.
- */
-export function numberTextAt(text: string, names: readonly string[]): string | null {
-  return numberTextIn(parseWithDigits(text), names)
-}
-
-/**
  * Parses a JSON text so that `numberTextIn` can be asked any number of times. Costs several times what JSON.parse does.
  *
  * @throws SyntaxError when the text is no JSON; RangeError when it nests some thousand levels deep.
@@ -47,7 +38,12 @@ export function parseWithDigits(text: string): unknown {
   return JSON.parse(text, keepWritten as (name: string, value: unknown) => unknown)
 }
 
-/** @returns the digits of the number at this place; null when there is none. */
+/**
+ * What stands in the text where `valueAt` finds a number, digit by digit.
+ *
+ * @param document of `parseWithDigits`.
+ * @returns null when there is no number at this place.
+ */
 export function numberTextIn(document: unknown, names: readonly string[]): string | null {
   const found = valueAt(document, names)
   if (typeof found === 'number') return String(found)

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Gauge, type Registry } from 'prom-client'
 import type { Sql } from '../db/sql.ts'
 import { maySendTo } from '../endpoints/endpoint-state.ts'
@@ -6,7 +7,8 @@ import type { Logger } from '../kernel/log.ts'
 /*
  * How things stand in the database, as every process tells it: of several the greatest is to be taken, not the sum. They
  * are read when metrics are asked for, by one statement, and then kept for some seconds. It looks at each endpoint once,
- * and at no more of what waits than it counts.
+ * and at no more of what waits than it counts. Who asks does not wait long for a database that hangs, and it is not asked
+ * again meanwhile: just then the other metrics are needed.
  */
 export interface GaugesDeps {
   readonly sql: Sql
@@ -14,9 +16,12 @@ export interface GaugesDeps {
   readonly log: Logger
   /** How long what was read holds. Default 5,000. */
   readonly keptMs?: number
+  /** How long the other metrics wait for it. Default 2,000. */
+  readonly patienceMs?: number
 }
 
 const defaultKeptMs = 5_000
+const defaultPatienceMs = 2_000
 /** The backlog is counted as far as this: to know how much more there is would mean to read it all. */
 const maxQueueSize = 10_000
 /** So many endpoints are looked at for what waits longest. */
@@ -46,9 +51,11 @@ const gauges = {
   operations_running: ['hookline_operations_running', 'Operations, such as replays, that are under way.'],
 } as const satisfies Record<keyof Standing, readonly [name: string, help: string]>
 
-export function createGauges({ sql, metrics, log, keptMs = defaultKeptMs }: GaugesDeps): void {
+export function createGauges(deps: GaugesDeps): void {
+  const { sql, metrics, log, keptMs = defaultKeptMs, patienceMs = defaultPatienceMs } = deps
   let standing: Promise<Standing | null> = Promise.resolve(null)
   let readMs = Number.NEGATIVE_INFINITY
+  let isReading = false
 
   // Without the database there is nothing to tell, but what the process knows of itself is told all the same.
   async function read(): Promise<Standing | null> {
@@ -61,9 +68,15 @@ export function createGauges({ sql, metrics, log, keptMs = defaultKeptMs }: Gaug
   }
 
   function current(): Promise<Standing | null> {
-    if (performance.now() - readMs < keptMs) return standing
+    if (isReading || performance.now() - readMs < keptMs) return standing
     readMs = performance.now()
-    standing = read()
+    isReading = true
+    const reading = read().then((found) => {
+      isReading = false
+      standing = Promise.resolve(found)
+      return found
+    })
+    standing = Promise.race([reading, sleep(patienceMs, null, { ref: false })])
     return standing
   }
 

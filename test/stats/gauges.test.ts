@@ -2,7 +2,7 @@ import { Registry } from 'prom-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createLog } from '../../src/kernel/log.ts'
 import { createGauges } from '../../src/stats/index.ts'
-import { createDeliveryWorld, type DeliveryWorld } from '../support/delivery-world.ts'
+import { createDeliveryWorld, type DeliveryWorld, until } from '../support/delivery-world.ts'
 
 let world: DeliveryWorld
 beforeAll(async () => {
@@ -68,6 +68,24 @@ test('asked often, the database is asked now and then; without it the others are
   isAway = true
   createGauges({ sql: { query }, metrics: others, log })
   expect(await others.metrics()).toContain('webhook_queue_size Nan')
+})
+
+test('a database that hangs holds up no metrics, and is not asked again until it has answered', async () => {
+  const metrics = new Registry()
+  const { promise: isBack, resolve: comeBack } = Promise.withResolvers<void>()
+  let asked = 0
+  const query: typeof world.sql.query = async (text, values) => {
+    asked += 1
+    await isBack
+    return await world.sql.query(text, values)
+  }
+  createGauges({ sql: { query }, metrics, log, keptMs: 0, patienceMs: 10 })
+  const told = async () => (await valuesOf(metrics)).webhook_queue_size
+  expect(await told()).toBeNaN()
+  expect(await told()).toBeNaN()
+  expect(asked).toBe(1)
+  comeBack()
+  await until(async () => expect(await told()).not.toBeNaN())
 })
 
 test('what metrics cost does not grow with the deliveries that are over, though much waited just now', async () => {

@@ -26,6 +26,10 @@ test('a migrated database is up to date, and migrating again changes nothing', a
   expect(await isUpToDate(sqlOfPool(pool))).toBe(true)
 })
 
+test('a database may have any name: none of another name is asked for', () => {
+  expect(orm.config.get('dbName')).toBe(new URL(database.databaseUrl).pathname.slice(1))
+})
+
 test('a database of a later version is up to date, one that lacks a migration of ours is not', async () => {
   const sql = sqlOfPool(pool)
   await sql.query(`insert into hookline_migrations (name) values ('9999-later')`)

@@ -55,7 +55,8 @@ const tablesWithoutEntity = [
 /** Entities over the given pool, so that they and plain SQL share its connections. The pool stays its maker's to end. */
 export async function createOrm(options: { pool: pg.Pool; entities: EntitySchema[] }): Promise<Orm> {
   return await MikroORM.init({
-    dbName: 'hookline',
+    // The pool's own: of any other name the migrator would ask whether it exists, and then create it.
+    dbName: databaseOf(options.pool),
     driverOptions: new PostgresDialect({ pool: keptOpen(options.pool) }),
     entities: options.entities,
     logger: () => undefined,
@@ -70,6 +71,10 @@ export async function createOrm(options: { pool: pg.Pool; entities: EntitySchema
     },
     schemaGenerator: { ignoreSchema: ['pgboss'], skipTables: tablesWithoutEntity },
   })
+}
+
+function databaseOf({ options }: pg.Pool): string {
+  return new pg.Client(options).database ?? 'postgres'
 }
 
 /** Brings the database up to our migrations. Two processes that start together take turns. */

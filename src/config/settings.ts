@@ -61,7 +61,8 @@ export const settings = {
     parse: parseDatabaseUrl,
   }),
   databasePoolSize: setting('DATABASE_POOL_SIZE', {
-    description: 'PostgreSQL connections of one process at most, besides the few that record messages.',
+    description:
+      'PostgreSQL connections of one process at most, besides the few that record messages and the one that settles deliveries.',
     fallback: 10,
     parse: integerBetween(2, 1_000),
   }),

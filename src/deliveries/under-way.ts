@@ -47,7 +47,7 @@ export function createUnderWay(): UnderWay {
     ids: () => [...pending.keys()],
     isEmpty: () => pending.size === 0,
     async room(timeoutMs) {
-      if (hasRoom()) return true
+      if (hasRoom() || timeoutMs <= 0) return hasRoom()
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, timeoutMs)
       onChange = () => {

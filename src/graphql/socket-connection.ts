@@ -8,6 +8,10 @@ import type { SocketExtra } from './websocket.ts'
 
 /** More than several of the largest frames; a client that leaves so much untaken does not read. */
 const maxBufferedBytes = 128 * 1024 * 1024
+/** While a client leaves more than this, what it sends is not read either: answers to it would pile up. */
+const maxUntakenBytes = 1024 * 1024
+/** The same while so many of its messages are being handled: more than may run, so that the others end by themselves. */
+const maxHandled = 256
 /** Time for a client to answer the close frame, or a frame that was sent before it. */
 const closeTimeoutMs = 2_000
 const pingMs = 15_000
@@ -46,32 +50,50 @@ export function openConnection({ socket, transport, stalledMs, log }: Connection
   let takenBytes = 0
   /** Ticks since the client was seen to take something. Not by the clock: while the process is held up, nobody can. */
   let idleTicks = 0
+  let handledCount = 0
   const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()))
 
   function close(code: number, reason: string): void {
     socket.close(code, reason)
+    // To hear the client's own close frame.
+    socket.resume()
     setTimeout(() => socket.terminate(), closeTimeoutMs).unref()
   }
 
   function tick(): void {
+    listenAgain()
     const nowMs = Date.now()
     const waitingBytes = outbox.waitingBytes()
     const hasTaken = waitingBytes === 0 || outbox.takenBytes() !== takenBytes
+    const hasLeft = waitingBytes > 0 || idleTicks > 0
     idleTicks = hasTaken ? 0 : idleTicks + 1
-    if (hasTaken && waitingBytes > 0) {
+    if (hasTaken && hasLeft) {
       takenBytes = outbox.takenBytes()
       // The client is there, however late it answers a ping that waits behind a large frame.
       isAnswered = true
     }
     if (idleTicks * tickMs > stalledMs || waitingBytes > maxBufferedBytes) close(4408, 'resume')
-    else if (nowMs - lastPingMs >= pingMs) ping(nowMs)
+    // A ping would wait behind what the client has not taken: such a client is judged by what it takes.
+    else if (waitingBytes === 0 && !socket.isPaused && nowMs - lastPingMs >= pingMs) ping(nowMs)
   }
 
   function ping(nowMs: number): void {
     if (!isAnswered) socket.terminate()
-    else if (socket.readyState === socket.OPEN) socket.ping()
+    else if (isOpen()) socket.ping()
     lastPingMs = nowMs
     isAnswered = false
+  }
+
+  function isOpen(): boolean {
+    return socket.readyState === socket.OPEN
+  }
+
+  function isBehind(): boolean {
+    return isOpen() && (handledCount > maxHandled || outbox.waitingBytes() > maxUntakenBytes)
+  }
+
+  function listenAgain(): void {
+    if (socket.isPaused && !isBehind()) socket.resume()
   }
 
   function run(protocol: Server<SocketExtra>, extra: SocketExtra): void {
@@ -79,14 +101,24 @@ export function openConnection({ socket, transport, stalledMs, log }: Connection
     socket.on('pong', () => {
       isAnswered = true
     })
+    transport.on('drain', listenAgain)
     const onMessage = (handle: (data: string) => Promise<void>) => {
-      const take = clientMessages(handle, () => close(4400, 'Invalid message received'))
+      // What had to wait until the socket was gone would run for nobody, without an end.
+      const handleWhileOpen = async (text: string) => (isOpen() ? await handle(text) : undefined)
+      const take = clientMessages(handleWhileOpen, () => close(4400, 'Invalid message received'))
       socket.on('message', (data) => {
-        take(String(data)).catch((error: unknown) => {
-          log.error({ err: error, requestId: extra.requestId }, 'socket message failed')
-          close(4500, 'Internal server error')
-        })
+        handledCount += 1
+        void take(String(data)).catch(failed).finally(handled)
+        if (isBehind()) socket.pause()
       })
+    }
+    function failed(error: unknown): void {
+      log.error({ err: error, requestId: extra.requestId }, 'socket message failed')
+      close(4500, 'Internal server error')
+    }
+    function handled(): void {
+      handledCount -= 1
+      listenAgain()
     }
     const closed = protocol.opened(
       { protocol: socket.protocol, send: async (text) => void (await outbox.sendText(text)), close, onMessage },
@@ -103,6 +135,6 @@ export function openConnection({ socket, transport, stalledMs, log }: Connection
     close,
     tick,
     gone,
-    isOpen: () => socket.readyState === socket.OPEN,
+    isOpen,
   }
 }

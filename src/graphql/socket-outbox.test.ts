@@ -30,7 +30,7 @@ async function open(): Promise<Ends> {
   onTestFinished(() => client.terminate())
   const texts: string[] = []
   client.on('message', (data) => texts.push(String(data)))
-  const [socket, request] = await once(sockets, 'connection')
+  const [[socket, request]] = await Promise.all([once(sockets, 'connection'), once(client, 'open')])
   return { outbox: openOutbox(socket, request.socket), transport: request.socket, client, texts }
 }
 
@@ -100,4 +100,27 @@ test('who sends to a client that takes nothing is told to wait, and to go on whe
   expect(ends.outbox.waitingBytes()).toBe(0)
   expect(ends.outbox.takenBytes()).toBeGreaterThan(taken)
   await until(() => ends.texts.length, sent)
+})
+
+test('a large message is seen to be taken bit by bit', async () => {
+  const ends = await open()
+  ends.client.pause()
+  send(ends, jsonOf(20_000_000))
+  const taken = new Set<number>()
+  while (ends.outbox.waitingBytes() > 0) {
+    taken.add(ends.outbox.takenBytes())
+    ends.client.resume()
+    await new Promise(setImmediate)
+    ends.client.pause()
+  }
+  ends.client.resume()
+  await until(() => ends.texts.length, 1)
+  expect(taken.size).toBeGreaterThan(2)
+})
+
+test('nothing more is asked for once the socket closes', async () => {
+  const ends = await open()
+  expect(send(ends, jsonOf(50))).toBe(true)
+  ends.client.close()
+  await until(() => send(ends, jsonOf(50)), false)
 })

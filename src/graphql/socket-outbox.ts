@@ -39,6 +39,7 @@ export interface Sender {
 export function openOutbox(socket: WebSocket, transport: Socket): Outbox {
   /** Set while a large frame is under way; fragments of different frames must not mix. */
   let underWay: Promise<void> | null = null
+  /** Of large frames, what the transport was not given yet. */
   let queuedBytes = 0
   let waiting: Sender[] = []
 
@@ -57,7 +58,6 @@ export function openOutbox(socket: WebSocket, transport: Socket): Outbox {
     const turn = (underWay ?? Promise.resolve()).then(() => sendInFragments(bytes))
     underWay = turn
     void turn.then(() => {
-      queuedBytes -= bytes.length
       if (underWay === turn) underWay = null
     })
     return turn
@@ -66,6 +66,7 @@ export function openOutbox(socket: WebSocket, transport: Socket): Outbox {
   async function sendInFragments(bytes: Buffer): Promise<void> {
     for (let start = 0; start < bytes.length && isOpen(); start += fragmentBytes) {
       const end = start + fragmentBytes
+      queuedBytes -= Math.min(fragmentBytes, bytes.length - start)
       const options = end >= bytes.length ? wholeFrame : fragment
       // One that fails fails with its socket, whose close is heard.
       await new Promise<void>((resolve) => socket.send(bytes.subarray(start, end), options, () => resolve()))
@@ -79,7 +80,8 @@ export function openOutbox(socket: WebSocket, transport: Socket): Outbox {
       return null
     },
     sendResult({ start, json, isFollowing }, sender) {
-      if (!isOpen()) return true
+      // The socket's end is about to be heard; nothing more is executed for it.
+      if (!isOpen()) return false
       if (underWay !== null || json.length > largeBytes) {
         void sendLarge(Buffer.concat([Buffer.from(start), json, Buffer.from('}')])).then(() => sender.resume())
         return false

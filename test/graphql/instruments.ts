@@ -39,7 +39,7 @@ export function openSockets(port: number): ReadonlySet<Socket> {
  *
  * @returns its port, and how to end it.
  */
-export async function openNarrowWay(port: number): Promise<{ port: number; close(): void }> {
+export async function openNarrowWay(port: number, restMs = 15): Promise<{ port: number; close(): void }> {
   const ends = new Set<Socket>()
   const server = createServer((near) => {
     const far = connect(port, '127.0.0.1')
@@ -49,7 +49,7 @@ export async function openNarrowWay(port: number): Promise<{ port: number; close
     far.on('data', (bytes) => {
       near.write(bytes)
       far.pause()
-      setTimeout(() => far.resume(), 15)
+      setTimeout(() => far.resume(), restMs)
     })
   })
   server.listen(0, '127.0.0.1')

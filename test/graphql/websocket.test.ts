@@ -126,7 +126,7 @@ async function openEventStream({ baseUrl }: Gateway, token: string, { id }: Sour
 test('readers who take large messages slowly get them: over WebSocket and SSE', async () => {
   const { gateway, project, token } = await start({ stalledMs: 3_000 })
   const source = await project.source()
-  const way = await openNarrowWay(Number(new URL(gateway.baseUrl).port))
+  const way = await openNarrowWay(Number(new URL(gateway.baseUrl).port), 30)
   onTestFinished(way.close)
   const target = { baseUrl: `http://127.0.0.1:${way.port}`, token }
   const streams = [overWebSocket, overEventStream].map((subscribe) =>
@@ -134,15 +134,14 @@ test('readers who take large messages slowly get them: over WebSocket and SSE', 
   )
   for (const stream of streams) await stream.next()
   const body = Buffer.alloc(9_000_000, 7)
-  for (let index = 0; index < 2; index += 1) await project.message(source, { body })
+  await project.message(source, { body })
   const read = async (stream: Subscription) => {
-    for (let index = 0; index < 2; index += 1) {
-      const { data } = await stream.next()
-      expect(Buffer.from(data.messageReceived.message.body, 'base64').equals(body)).toBe(true)
-    }
+    const { data } = await stream.next()
+    expect(Buffer.from(data.messageReceived.message.body, 'base64').equals(body)).toBe(true)
   }
   await Promise.all(streams.map(read))
-})
+  // Clients and gateway share a process that has to pass each byte several times: on a busy machine that takes long.
+}, 120_000)
 
 test('a client that is refused cannot hold its connection', async () => {
   const { gateway } = await start()

@@ -110,11 +110,14 @@ test('an endpoint that has nothing to be sent is found so without reading the ba
     [projectId, busy],
   )
   await world.sql.query('analyze deliveries')
-  const read = await withTransaction(world.pool, async (sql) => {
+  // What the connection did in earlier transactions may be counted here too.
+  const reads = `select seq_scan, idx_tup_fetch from pg_stat_xact_user_tables where relname = 'deliveries'`
+  const [before, after] = await withTransaction(world.pool, async (sql) => {
+    const first = await sql.query(reads)
     expect(await promoteDue({ sql, queue: world.queue })).toEqual([])
-    return await sql.query(`select seq_scan, idx_tup_fetch from pg_stat_xact_user_tables where relname = 'deliveries'`)
+    return [first, await sql.query(reads)]
   })
-  expect(read).toEqual([{ seq_scan: 0, idx_tup_fetch: 0 }])
+  expect(after).toEqual(before)
 })
 
 test('an endpoint that answers 410 is disabled: what is left waits until somebody resumes it', async () => {

@@ -30,6 +30,8 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
     /** Whether an event waits for its reader to take it. */
     let isGiven = false
     const stopWatching = deps.keys.watch(viewer, (loss) => {
+      // The source may have told of it first.
+      if (results.isOver()) return
       lastResult = {
         errors: [loss === 'ended' ? unauthenticated() : requestError('FORBIDDEN', 'The key has lost rights.')],
       }
@@ -87,7 +89,7 @@ export function createEventStreams(deps: { readonly keys: KeyWatch; readonly sta
 }
 
 /** One result for each time that one is asked for; null when there are no more. */
-function askedFor(stream: OperationStream): { next(): Promise<Buffer | null> } {
+function askedFor(stream: OperationStream): { next(): Promise<Buffer | null>; isOver(): boolean } {
   let isOver = false
   let answer: (json: Buffer | null) => void = () => undefined
   stream.follow({
@@ -101,6 +103,7 @@ function askedFor(stream: OperationStream): { next(): Promise<Buffer | null> } {
     },
   })
   return {
+    isOver: () => isOver,
     next: () =>
       new Promise((resolve) => {
         if (isOver) return resolve(null)

@@ -17,6 +17,8 @@ export default defineConfig({
     pool: 'forks',
     isolate: false,
     maxWorkers: 4,
+    // Beside others on a busy machine a wait can be too short: what fails twice is a fault.
+    retry: 1,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
